@@ -1,0 +1,44 @@
+//! Keys of the life of a batch: running, failing, remembering, stopping.
+
+use crate::conf::{Entry, Group, Key, Rule, Unit};
+use crate::time::Duration;
+
+keys! {
+    "Batches";
+
+    /// Jobs of the streaming program that run at once.
+    CONCURRENT_JOBS: usize = "spark.streaming.concurrentJobs" {
+        default: Some("1"), rule: Rule::Positive, unit: Unit::Of("jobs")
+    }
+
+    /// Attempts of one batch before the failure policy decides: 2 is one retry.
+    BATCH_MAX_ATTEMPTS: u64 = "spark.streaming.batch.maxAttempts" {
+        default: Some("2"), rule: Rule::Positive, unit: Unit::Of("attempts")
+    }
+
+    /// What a batch that failed for good does: hold the stream at it, skip it (it is set aside and counted), or stop
+    /// the program.
+    BATCH_ON_FAILURE: String = "spark.streaming.batch.onFailure" {
+        default: Some("hold"), rule: Rule::OneOf(&["hold", "skip", "stop"])
+    }
+
+    /// Batches that may wait for the running one before ticks are coalesced.
+    BATCH_MAX_QUEUED: usize = "spark.streaming.batch.maxQueued" {
+        default: Some("8"), rule: Rule::Positive, unit: Unit::Of("batches")
+    }
+
+    /// Directory for the batch log, state and checkpoints, applied when the context is created.
+    CHECKPOINT_DIRECTORY: Option<String> = "spark.streaming.checkpoint.directory" {}
+
+    /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
+    UNPERSIST: bool = "spark.streaming.unpersist" { default: Some("true") }
+
+    /// Whether SIGTERM and Ctrl-C let the batches finish first.
+    STOP_GRACEFULLY_ON_SHUTDOWN: bool = "spark.streaming.stopGracefullyOnShutdown" { default: Some("false") }
+
+    /// Whether stopping the StreamingContext also stops its SparkContext.
+    STOP_SPARK_CONTEXT_BY_DEFAULT: bool = "spark.streaming.stopSparkContextByDefault" { default: Some("true") }
+
+    /// How long a graceful stop waits for the batches.
+    GRACEFUL_STOP_TIMEOUT: Option<Duration> = "spark.streaming.gracefulStopTimeout" { unset: "10 batch intervals" }
+}

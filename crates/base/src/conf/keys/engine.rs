@@ -1,0 +1,60 @@
+//! Keys of the engine: tasks, scheduling, memory, files.
+
+use crate::conf::{Bytes, Entry, Group, Key, Rule, Unit};
+
+keys! {
+    "Engine";
+
+    /// Partitions of an RDD, or of a shuffle, that does not say how many it wants.
+    DEFAULT_PARALLELISM: Option<usize> = "spark.default.parallelism" {
+        rule: Rule::Positive, unit: Unit::Of("partitions"), unset: "the number of threads"
+    }
+
+    /// Attempts of one task before its job fails.
+    TASK_MAX_FAILURES: Option<usize> = "spark.task.maxFailures" {
+        rule: Rule::Positive, unit: Unit::Of("attempts"), unset: "F of a master `local[N,F]`, else 1"
+    }
+
+    /// Attempts in a row of one stage before its job fails.
+    STAGE_MAX_CONSECUTIVE_ATTEMPTS: usize = "spark.stage.maxConsecutiveAttempts" {
+        default: Some("4"), rule: Rule::Positive, unit: Unit::Of("attempts")
+    }
+
+    /// How the jobs of one program share its threads: in order, or in fair turns between pools.
+    SCHEDULER_MODE: String = "spark.scheduler.mode" { default: Some("FIFO"), rule: Rule::OneOf(&["FIFO", "FAIR"]) }
+
+    /// File that declares the pools of the FAIR mode.
+    SCHEDULER_ALLOCATION_FILE: Option<String> = "spark.scheduler.allocation.file" {}
+
+    /// Partitions that `take` and `first` look at in their first job.
+    LIMIT_INITIAL_PARTITIONS: usize = "spark.rdd.limit.initialNumPartitions" {
+        default: Some("1"), rule: Rule::Positive, unit: Unit::Of("partitions")
+    }
+
+    /// How many times more partitions each further job of `take` looks at.
+    LIMIT_SCALE_UP: usize = "spark.rdd.limit.scaleUpFactor" { default: Some("4"), rule: Rule::Positive }
+
+    /// The most that one action may bring back to the driver; 0 lifts the limit.
+    DRIVER_MAX_RESULT_SIZE: Bytes = "spark.driver.maxResultSize" { default: Some("1g") }
+
+    /// Share of the memory budget that execution and cached blocks use together.
+    MEMORY_FRACTION: f64 = "spark.memory.fraction" { default: Some("0.6"), rule: Rule::Fraction }
+
+    /// Share of that memory that cached blocks keep when execution wants it.
+    MEMORY_STORAGE_FRACTION: f64 = "spark.memory.storageFraction" { default: Some("0.5"), rule: Rule::Fraction }
+
+    /// Whether blocks cached in serialised form are compressed.
+    RDD_COMPRESS: bool = "spark.rdd.compress" { default: Some("false") }
+
+    /// Directory for checkpoints of RDDs.
+    CHECKPOINT_DIR: Option<String> = "spark.checkpoint.dir" {}
+
+    /// Whether a checkpointed RDD's files are deleted with its last handle.
+    CLEAN_CHECKPOINTS: bool = "spark.cleaner.referenceTracking.cleanCheckpoints" { default: Some("false") }
+
+    /// Whether saving over an existing directory is refused.
+    VALIDATE_OUTPUT_SPECS: bool = "spark.hadoop.validateOutputSpecs" { default: Some("true") }
+
+    /// Whether input splits without a byte give no partition.
+    IGNORE_EMPTY_SPLITS: bool = "spark.hadoopRDD.ignoreEmptySplits" { default: Some("true") }
+}

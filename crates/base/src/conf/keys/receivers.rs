@@ -1,0 +1,43 @@
+//! Keys of sources that push or list: receivers, sockets, files.
+
+use crate::conf::{Bytes, Entry, Group, Key, Rule, Unit};
+use crate::time::Duration;
+
+keys! {
+    "Receivers and files";
+
+    /// How often received records are cut into a block; each block becomes a partition.
+    BLOCK_INTERVAL: Option<Duration> = "spark.streaming.blockInterval" {
+        rule: Rule::Positive, unset: "the smaller of 200ms and a quarter of the batch interval"
+    }
+
+    /// Blocks that may wait to be stored before the receiver is slowed down.
+    BLOCK_QUEUE_SIZE: usize = "spark.streaming.blockQueueSize" {
+        default: Some("10"), rule: Rule::Positive, unit: Unit::Of("blocks")
+    }
+
+    /// The most records that each receiver takes in per second; zero or less for no limit.
+    RECEIVER_MAX_RATE: Option<u64> = "spark.streaming.receiver.maxRate" {
+        rule: Rule::Limit, unit: Unit::Of("records/s"), unset: "no limit"
+    }
+
+    /// How long a receiver that failed waits before it is started again.
+    RECEIVER_RESTART_DELAY: Duration = "spark.streaming.receiverRestartDelay" { default: Some("2s") }
+
+    /// The most bytes that a receiver holds which are not stored yet; a full buffer slows the source down.
+    RECEIVER_BUFFER_SIZE: Bytes = "spark.streaming.receiver.bufferSize" { default: Some("256m"), rule: Rule::Positive }
+
+    /// The longest line a text receiver accepts; longer ones are dropped and counted.
+    RECEIVER_MAX_LINE: Bytes = "spark.streaming.receiver.maxLineLength" { default: Some("8m"), rule: Rule::Positive }
+
+    /// Whether a socket receiver connects again when the other side closes.
+    SOCKET_RECONNECT: bool = "spark.streaming.socket.reconnect" { default: Some("true") }
+
+    /// The largest block that a raw socket stream accepts.
+    RAW_MAX_BLOCK_SIZE: Bytes = "spark.streaming.raw.maxBlockSizeBytes" { default: Some("1g"), rule: Rule::Positive }
+
+    /// How far back a file stream looks for files it has not read.
+    FILE_MIN_REMEMBER_DURATION: Duration = "spark.streaming.fileStream.minRememberDuration" {
+        default: Some("60s"), unit: Unit::Seconds, aliases: &["spark.streaming.minRememberDuration"]
+    }
+}

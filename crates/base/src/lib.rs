@@ -1,0 +1,22 @@
+//! Values and the outside world: what every other crate of the workspace stands on.
+//!
+//! - [`time`]: points in time, durations and intervals, in whole milliseconds;
+//! - [`clock`]: the only way to learn the time or to wait for it, real and manual;
+//! - [`mod@thread`] and [`signal`]: named threads, and what Ctrl-C means;
+//! - [`conf`]: the registry of configuration keys and [`SparkConf`].
+//!
+//! INVARIANT: no other crate reads a clock, spawns a thread or installs a signal handler by itself; they take a
+//! [`Clock`] and call [`thread::spawn`], so that a test can drive a whole program by hand.
+//!
+//! This crate refuses to know what an RDD, a stream or a batch is, and holds no global mutable state except the
+//! process's signal handlers.
+
+pub mod clock;
+pub mod conf;
+pub mod signal;
+pub mod thread;
+pub mod time;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use conf::SparkConf;
+pub use time::{Duration, Interval, IntoDuration, Time};
