@@ -1,0 +1,271 @@
+//! [`SparkContext`]: configuration, ids in program order, the pool, the block store.
+use crate::{Counters, Error, JobId, Master, Result, Site, backend::Backend, blocks::Blocks, pool::Pool, task::Cancel};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    marker::PhantomData,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::*},
+    },
+};
+use winterbourne_base::{SparkConf, conf::keys};
+
+#[derive(Default)]
+pub(crate) struct Ids {
+    pub(crate) rdds: AtomicU64,
+    pub(crate) shuffles: AtomicU64,
+    pub(crate) jobs: AtomicU64,
+    pub(crate) stages: AtomicU64,
+}
+
+thread_local! { static GROUP: RefCell<Option<Arc<str>>> = const { RefCell::new(None) }; }
+
+/// While it lives, the jobs this thread runs belong to a named group; made by [`SparkContext::job_group`].
+#[must_use = "the group ends when the guard is dropped"]
+pub struct JobGroup {
+    before: Option<Arc<str>>,
+    /// It restores a value of its own thread.
+    not_send: PhantomData<*const ()>,
+}
+impl Drop for JobGroup {
+    fn drop(&mut self) {
+        GROUP.set(self.before.take());
+    }
+}
+
+struct RunningJob {
+    cancel: Arc<Cancel>,
+    group: Option<Arc<str>>,
+}
+/// The jobs that run now.
+#[derive(Default)]
+pub(crate) struct Running(Mutex<BTreeMap<JobId, RunningJob>>);
+impl Running {
+    pub(crate) fn enter(&self, job: JobId) -> Entered<'_> {
+        let cancel = Arc::<Cancel>::default();
+        let running = RunningJob { cancel: cancel.clone(), group: GROUP.with_borrow(Clone::clone) };
+        self.0.lock().expect("plain map").insert(job, running);
+        Entered { list: self, job, cancel }
+    }
+    fn cancel(&self, reason: &str, which: impl Fn(&JobId, &RunningJob) -> bool) {
+        let running = self.0.lock().expect("plain map");
+        running.iter().filter(|(id, job)| which(id, job)).for_each(|(_, job)| job.cancel.ask(reason.to_owned()));
+    }
+}
+/// One entry of [`Running`], taken out when dropped.
+pub(crate) struct Entered<'a> {
+    list: &'a Running,
+    job: JobId,
+    pub(crate) cancel: Arc<Cancel>,
+}
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.list.0.lock().expect("plain map").remove(&self.job);
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) conf: SparkConf,
+    pub(crate) app_name: String,
+    pub(crate) master: Master,
+    pub(crate) default_parallelism: Option<usize>,
+    pub(crate) limit_initial: usize,
+    pub(crate) limit_scale_up: usize,
+    pub(crate) pool: Pool,
+    pub(crate) blocks: Arc<Blocks>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) ids: Ids,
+    pub(crate) running: Running,
+    pub(crate) backend: Option<Arc<dyn Backend>>,
+    stopped: AtomicBool,
+}
+
+/// The entry point of a batch program: makes RDDs and runs their jobs.
+///
+/// A handle, cheap to clone; the threads end with the last one, or with [`stop`](SparkContext::stop). Several contexts
+/// may live in one process. `Send` but not `Sync`, as [`Rdd`](crate::Rdd): a driver closure may own one, a record
+/// closure cannot capture one, and rustc says so.
+///
+/// ```
+/// use winterbourne_engine::{SparkConf, SparkContext};
+/// let sc = SparkContext::new(SparkConf::empty().set_app_name("first").set_master("local[2]"))?;
+/// let small: Vec<u64> = sc.range(0..100, 4).map(|x| x * x).filter(|x| *x < 10).collect()?;
+/// assert_eq!(small, [0, 1, 4, 9]);
+/// # Ok::<(), winterbourne_engine::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SparkContext {
+    pub(crate) inner: Arc<Inner>,
+    driver_only: PhantomData<Cell<()>>,
+}
+
+/// How many jobs and tasks a context has started; see [`SparkContext::counts`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counts {
+    /// Jobs started.
+    pub jobs: u64,
+    /// Tasks started, later attempts not included.
+    pub tasks: u64,
+    /// Later attempts.
+    pub task_retries: u64,
+    /// Lines in which bytes that are not UTF-8 were replaced.
+    pub invalid_utf8: u64,
+    /// Records that `try_` operators skipped.
+    pub skipped_records: u64,
+    /// Cached blocks that exist now.
+    pub cached_blocks: usize,
+}
+
+impl SparkContext {
+    /// A context of this configuration. `spark.app.name` must be set; `spark.master` is `local[*]` unless set.
+    ///
+    /// # Errors
+    /// [`Error::Conf`] for an unknown key or a value that cannot be used, [`Error::Master`] for an unknown master,
+    /// [`Error::Threads`] if the system gives no thread.
+    pub fn new(conf: impl Into<SparkConf>) -> Result<Self> {
+        Self::on(conf.into(), None)
+    }
+    /// The same, as one lane of several that run one program; see [`backend`](crate::backend).
+    ///
+    /// # Errors
+    /// As [`new`](SparkContext::new).
+    pub fn with_backend(conf: impl Into<SparkConf>, backend: Arc<dyn Backend>) -> Result<Self> {
+        Self::on(conf.into(), Some(backend))
+    }
+    fn on(conf: SparkConf, backend: Option<Arc<dyn Backend>>) -> Result<Self> {
+        conf.validate()?;
+        let master: Master = conf.value(keys::MASTER)?.parse()?;
+        let inner = Inner {
+            app_name: conf.value(keys::APP_NAME)?.ok_or(Error::NoAppName)?,
+            default_parallelism: conf.value(keys::DEFAULT_PARALLELISM)?,
+            limit_initial: conf.value(keys::LIMIT_INITIAL_PARTITIONS)?.max(1),
+            limit_scale_up: conf.value(keys::LIMIT_SCALE_UP)?.max(2),
+            master,
+            pool: Pool::new(master.threads).map_err(Error::Threads)?,
+            blocks: Arc::default(),
+            counters: Arc::default(),
+            ids: Ids::default(),
+            running: Running::default(),
+            backend,
+            stopped: AtomicBool::new(false),
+            conf,
+        };
+        Ok(SparkContext { inner: Arc::new(inner), driver_only: PhantomData })
+    }
+    /// The configuration it was made with.
+    pub fn conf(&self) -> &SparkConf {
+        &self.inner.conf
+    }
+    /// `spark.app.name`.
+    pub fn app_name(&self) -> &str {
+        &self.inner.app_name
+    }
+    /// Threads and attempts, from `spark.master`.
+    pub fn master(&self) -> Master {
+        self.inner.master
+    }
+    /// How many partitions `parallelize` and `range` callers usually want, and streams shuffle into:
+    /// `spark.default.parallelism`, or else the number of threads.
+    pub fn default_parallelism(&self) -> usize {
+        self.inner.default_parallelism.unwrap_or(self.inner.master.threads)
+    }
+    /// The smaller of [`default_parallelism`](SparkContext::default_parallelism) and two: Spark's default for files.
+    pub fn default_min_partitions(&self) -> usize {
+        self.default_parallelism().min(2)
+    }
+    /// What was done and what was tolerated so far.
+    pub fn counts(&self) -> Counts {
+        let c = &self.inner.counters;
+        Counts {
+            jobs: c.jobs.load(Relaxed),
+            tasks: c.tasks.load(Relaxed),
+            task_retries: c.task_retries.load(Relaxed),
+            invalid_utf8: c.invalid_utf8.load(Relaxed),
+            skipped_records: c.skipped_records.load(Relaxed),
+            cached_blocks: self.inner.blocks.count(),
+        }
+    }
+    /// Tells every running job to stop at its next chunk. They fail with [`Error::Cancelled`].
+    #[doc(alias = "cancelAllJobs")]
+    #[track_caller]
+    pub fn cancel_all_jobs(&self) {
+        self.canceller().cancel_all_jobs();
+    }
+    /// A handle that cancels jobs of this context from any thread.
+    ///
+    /// ```
+    /// use winterbourne_engine::{Error, SparkConf, SparkContext};
+    /// let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let stop = sc.canceller();
+    /// // An endless job, cancelled by its own first record.
+    /// let endless = sc.range(0..u64::MAX, 1).map(move |x| { stop.cancel_all_jobs(); x });
+    /// assert!(matches!(endless.count(), Err(Error::Cancelled { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    pub fn canceller(&self) -> Canceller {
+        Canceller { inner: Arc::downgrade(&self.inner), site: Site::caller() }
+    }
+    /// Names the jobs that this thread runs while the guard lives, so that they can be cancelled together
+    /// ([`Canceller::cancel_job_group`]). Guards nest. Spark's `setJobGroup` as a scope: nothing is inherited by threads.
+    ///
+    /// ```
+    /// use winterbourne_engine::{Error, SparkConf, SparkContext};
+    /// let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let stop = sc.canceller();
+    /// let group = sc.job_group("reports");
+    /// let endless = sc.range(0..u64::MAX, 1).map(move |x| { stop.cancel_job_group("reports"); x });
+    /// assert!(matches!(endless.count(), Err(Error::Cancelled { .. })));
+    /// drop(group);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "setJobGroup")]
+    pub fn job_group(&self, name: &str) -> JobGroup {
+        JobGroup { before: GROUP.replace(Some(name.into())), not_send: PhantomData }
+    }
+    /// Cancels what runs and ends the threads; later actions fail with [`Error::Stopped`]. Calling it again does nothing.
+    #[track_caller]
+    pub fn stop(&self) {
+        if !self.inner.stopped.swap(true, SeqCst) {
+            self.inner.running.cancel(&format!("the SparkContext was stopped at {}", Site::caller()), |_, _| true);
+            self.inner.pool.close();
+        }
+    }
+    /// Whether [`stop`](SparkContext::stop) was called.
+    pub fn is_stopped(&self) -> bool {
+        self.inner.stopped.load(Relaxed)
+    }
+    /// Whether both are handles of one context.
+    pub fn same(&self, other: &SparkContext) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+/// Cancels jobs of a context that may be gone; made by [`SparkContext::canceller`].
+#[derive(Clone)]
+pub struct Canceller {
+    inner: std::sync::Weak<Inner>,
+    site: Site,
+}
+impl Canceller {
+    /// Tells every running job to stop at its next chunk.
+    pub fn cancel_all_jobs(&self) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.running.cancel(&format!("cancel_all_jobs through the handle made at {}", self.site), |_, _| true);
+        }
+    }
+    /// Tells one job to stop at its next chunk.
+    pub fn cancel_job(&self, job: JobId) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.running.cancel(&format!("cancel_job through the handle made at {}", self.site), |id, _| *id == job);
+        }
+    }
+    /// Tells the running jobs of one group to stop at their next chunk.
+    pub fn cancel_job_group(&self, group: &str) {
+        if let Some(inner) = self.inner.upgrade() {
+            let reason = format!("cancel_job_group(\"{group}\") through the handle made at {}", self.site);
+            inner.running.cancel(&reason, |_, job| job.group.as_deref() == Some(group));
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What can go wrong in the engine: one enum; each message says what was being done, where, and what helps.
+use crate::{JobId, MasterError, Site, StageId};
+use std::{fmt, path::PathBuf};
+use winterbourne_base::conf::ConfError;
+
+/// Any error of the user's own; what driver closures return.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// A result of the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of a context, a definition or a job.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A task failed on every attempt it had. `site` is the operator that was running.
+    #[error(
+        "{job} aborted: {stage}, partition {partition} failed {attempts} time(s), last in the operator at {site}: {cause}"
+    )]
+    Task {
+        /// The job.
+        job: JobId,
+        /// The stage.
+        stage: StageId,
+        /// The partition.
+        partition: usize,
+        /// How often it was tried; the master string says how often it may be (`local[N,F]`).
+        attempts: u32,
+        /// The operator that was running.
+        site: Site,
+        /// What it did.
+        #[source]
+        cause: TaskCause,
+    },
+    /// An input file could not be opened or read.
+    #[error("{doing} {}, wanted by the input at {site}: {source}", path.display())]
+    Input {
+        /// What was being done: opening, listing, reading.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Where the input was defined.
+        site: Site,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Nothing matches the path of an input.
+    #[error(
+        "input path does not exist: {path}, wanted by the input at {site}; nothing was read. Check the path (relative to the working directory) or create the file"
+    )]
+    NoInput {
+        /// The path as given.
+        path: String,
+        /// Where the input was defined.
+        site: Site,
+    },
+    /// A path or glob of an input cannot be parsed.
+    #[error("`{path}` is not a path pattern ({why}), wanted by the input at {site}")]
+    BadPattern {
+        /// The pattern as given.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+        /// Where the input was defined.
+        site: Site,
+    },
+    /// A directory given as input holds a directory.
+    #[error(
+        "{} is a directory inside an input directory, wanted by the input at {site}; inputs are not read recursively: name it, or use a glob that leaves it out",
+        path.display()
+    )]
+    NestedDirectory {
+        /// The inner directory.
+        path: PathBuf,
+        /// Where the input was defined.
+        site: Site,
+    },
+    /// A line of an input file is longer than any line may be.
+    #[error(
+        "the line at byte {offset} of {} is longer than {limit} bytes, wanted by the input at {site}; is it a text file?",
+        path.display()
+    )]
+    LineTooLong {
+        /// The file.
+        path: PathBuf,
+        /// Where the line starts.
+        offset: u64,
+        /// The limit in bytes.
+        limit: usize,
+        /// Where the input was defined.
+        site: Site,
+    },
+    /// `reduce`, `first` and their like on nothing.
+    #[error(
+        "empty collection: `{action}` at {site} needs at least one element; ask `is_empty` or use `fold` or `take`"
+    )]
+    EmptyCollection {
+        /// The action.
+        action: &'static str,
+        /// Where it was called.
+        site: Site,
+    },
+    /// An action was called inside a task.
+    #[error(
+        "the action `{action}` at {site} was called inside a task of the operator at {inside}; actions belong to the driver: collect or join the data before"
+    )]
+    NestedJob {
+        /// The action.
+        action: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// The operator whose closure called it.
+        inside: Site,
+    },
+    /// The job was cancelled.
+    #[error("{job} was cancelled: {reason}")]
+    Cancelled {
+        /// The job.
+        job: JobId,
+        /// Who cancelled it and why.
+        reason: String,
+    },
+    /// The context was stopped before.
+    #[error("cannot call `{what}` at {site} on a stopped SparkContext; create a new one")]
+    Stopped {
+        /// What was called.
+        what: &'static str,
+        /// Where.
+        site: Site,
+    },
+    /// More narrow operators in a row than a thread's stack carries.
+    #[error("{depth} narrow operators in a row at {site}, {limit} are the limit; cache, or repartition, in between")]
+    TooDeep {
+        /// How many there are.
+        depth: u32,
+        /// How many there may be.
+        limit: u32,
+        /// The last of them.
+        site: Site,
+    },
+    /// A number of partitions that is none.
+    #[error("`{operator}` at {site} was asked for {asked} partitions; the number must be positive")]
+    Partitions {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// The number asked for.
+        asked: usize,
+    },
+    /// A range without a step.
+    #[error("`range` at {site}: the step cannot be 0")]
+    ZeroStep {
+        /// Where it was called.
+        site: Site,
+    },
+    /// RDDs of two contexts in one operator.
+    #[error("`{operator}` at {site} combines RDDs of two SparkContexts; create both from the same one")]
+    ForeignRdd {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+    },
+    /// Processes (or lanes) that should run the same program do not.
+    #[error(
+        "programs diverged: lane {lane} runs {here}, lane {other} runs {there}; every process must run the same program on the same input"
+    )]
+    Diverged {
+        /// This lane.
+        lane: usize,
+        /// What it runs.
+        here: String,
+        /// The other lane.
+        other: usize,
+        /// What that one runs.
+        there: String,
+    },
+    /// A configuration without a name.
+    #[error("an application name must be set in your configuration: SparkConf::new().set_app_name(\"…\")")]
+    NoAppName,
+    /// A configuration that cannot be used.
+    #[error(transparent)]
+    Conf(#[from] ConfError),
+    /// A master string that cannot be used.
+    #[error(transparent)]
+    Master(#[from] MasterError),
+    /// A thread of the context could not be started.
+    #[error("cannot start a task thread: {0}; lower N of local[N] or raise the system's limit on threads")]
+    Threads(#[source] std::io::Error),
+    /// An error of the user's own, from a driver closure.
+    #[error(transparent)]
+    User(BoxError),
+}
+
+/// The message, so that `fn main() -> Result<(), Error>` and `unwrap` say what people can read.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<BoxError> for Error {
+    /// An engine error that travelled through `?` in a driver closure comes out as itself.
+    fn from(e: BoxError) -> Self {
+        match e.downcast::<Error>() {
+            Ok(own) => *own,
+            Err(e) => Error::User(e),
+        }
+    }
+}
+
+/// Why a task failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TaskCause {
+    /// A closure of the user's panicked; the payload as text.
+    Panic(String),
+    /// A closure of the user's returned an error.
+    User(BoxError),
+    /// The engine could not go on: reading an input, mostly.
+    Engine(Box<Error>),
+}
+impl fmt::Display for TaskCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskCause::Panic(what) => write!(f, "panicked: {what}"),
+            TaskCause::User(e) => e.fmt(f),
+            TaskCause::Engine(e) => e.fmt(f),
+        }
+    }
+}
+impl std::error::Error for TaskCause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            TaskCause::Panic(_) => None,
+            TaskCause::User(e) => e.source(),
+            TaskCause::Engine(e) => e.source(),
+        }
+    }
+}

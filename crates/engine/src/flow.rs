@@ -1,0 +1,124 @@
+//! [`Flow`], a pull stream of chunks, and [`Records`], the same as a plain iterator for the user's code.
+use crate::{CHUNK, Chunk, Data, Error, Result};
+use std::{ops::Range, sync::Arc};
+
+type Pull<T> = Box<dyn FnMut() -> Result<Option<Chunk<T>>>>;
+/// A shared run of records.
+pub(crate) type Run<T> = (Arc<Vec<T>>, Range<usize>);
+
+/// The records of one partition, pulled chunk by chunk inside one task (never `Send`). One virtual call per chunk and
+/// operator; the loops inside are monomorphic. After `None` or an error it is not asked again.
+pub struct Flow<T>(Pull<T>);
+
+impl<T: Data> Flow<T> {
+    /// A flow from its `next` function. Chunks it yields are not empty.
+    pub fn new(pull: impl FnMut() -> Result<Option<Chunk<T>>> + 'static) -> Self {
+        Flow(Box::new(pull))
+    }
+    /// No records.
+    pub fn empty() -> Self {
+        Flow::new(|| Ok(None))
+    }
+    /// The next chunk.
+    ///
+    /// # Errors
+    /// What a source below could not read, or that the job was cancelled.
+    pub fn next_chunk(&mut self) -> Result<Option<Chunk<T>>> {
+        (self.0)()
+    }
+    /// Hands every chunk to `f`.
+    ///
+    /// # Errors
+    /// The first error of the flow or of `f`.
+    pub fn each(mut self, mut f: impl FnMut(Chunk<T>) -> Result<()>) -> Result<()> {
+        while let Some(c) = self.next_chunk()? {
+            f(c)?;
+        }
+        Ok(())
+    }
+    /// One chunk in, at most one out: an empty result is skipped.
+    pub fn map_chunks<U: Data>(mut self, mut f: impl FnMut(Chunk<T>) -> Vec<U> + 'static) -> Flow<U> {
+        Flow::new(move || {
+            while let Some(c) = self.next_chunk()? {
+                let out = f(c);
+                if !out.is_empty() {
+                    return Ok(Some(Chunk::Own(out)));
+                }
+            }
+            Ok(None)
+        })
+    }
+    /// Shared runs in slices of at most [`CHUNK`], so that cancelling and fusing work between them.
+    pub fn shared(runs: Vec<(Arc<Vec<T>>, Range<usize>)>) -> Self {
+        let mut runs = runs.into_iter();
+        let mut open: Option<Run<T>> = None;
+        Flow::new(move || {
+            loop {
+                match &mut open {
+                    Some((v, r)) if r.start < r.end => {
+                        let to = (r.start + CHUNK).min(r.end);
+                        let slice = r.start..to;
+                        r.start = to;
+                        return Ok(Some(Chunk::Shared(v.clone(), slice)));
+                    }
+                    _ => match runs.next() {
+                        Some(run) => open = Some(run),
+                        None => return Ok(None),
+                    },
+                }
+            }
+        })
+    }
+    /// An iterator's records, a chunk at a time.
+    pub fn from_iter(mut it: impl Iterator<Item = T> + 'static) -> Self {
+        Flow::new(move || {
+            let v: Vec<T> = it.by_ref().take(CHUNK).collect();
+            Ok((!v.is_empty()).then_some(Chunk::Own(v)))
+        })
+    }
+    /// One flow after the other.
+    pub fn chain(flows: Vec<Flow<T>>) -> Self {
+        let mut rest = flows.into_iter();
+        let mut open = rest.next();
+        Flow::new(move || {
+            while let Some(f) = &mut open {
+                if let Some(c) = f.next_chunk()? {
+                    return Ok(Some(c));
+                }
+                open = rest.next();
+            }
+            Ok(None)
+        })
+    }
+    /// The flow as a plain iterator.
+    pub fn records(self) -> Records<T> {
+        Records { flow: self, open: Vec::new().into_iter() }
+    }
+}
+
+/// A partition's records as an iterator, for `map_partitions` and `for_each_partition`.
+///
+/// SUBTLE: an error upstream *unwinds* (a typed payload, no panic message, caught at the task and reported as itself).
+/// Ending the iterator early instead would let `begin; for r in it {..}; commit` commit half a partition.
+pub struct Records<T> {
+    flow: Flow<T>,
+    open: std::vec::IntoIter<T>,
+}
+impl<T: Data> Iterator for Records<T> {
+    type Item = T;
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        loop {
+            if let Some(x) = self.open.next() {
+                return Some(x);
+            }
+            match self.flow.next_chunk() {
+                Ok(Some(c)) => self.open = c.into_vec().into_iter(),
+                Ok(None) => return None,
+                Err(e) => std::panic::resume_unwind(Box::new(Carried(e))),
+            }
+        }
+    }
+}
+/// An engine error on its way through user code.
+pub(crate) struct Carried(pub(crate) Error);

@@ -1,0 +1,50 @@
+//! The batch engine: [`SparkContext`], [`Rdd`], stages, tasks, shuffles.
+//!
+//! A typed shell ([`Rdd<T>`](Rdd), its operators and actions) stands over an erased bed (`lineage`, `plan`, `pool`,
+//! `job`): scheduler and planner know no record type, operators know no thread. The bed, bottom to top:
+//! values ([`Text`], [`Chunk`], [`Flow`]), `lineage` (what depends on what), `plan` (lineage to stages, a pure
+//! function), `pool` (threads), `job` (plan, run, report). What this crate refuses to know: streams, batch times,
+//! receivers, clocks, the network.
+#![cfg_attr(not(test), warn(clippy::print_stdout))]
+
+pub mod backend;
+mod blocks;
+mod chunk;
+mod context;
+#[cfg(doctest)]
+mod contracts;
+mod counters;
+mod data;
+mod error;
+mod flow;
+pub mod hash;
+mod ids;
+mod job;
+pub mod lineage;
+mod master;
+mod pair;
+pub mod plan;
+mod pool;
+mod rdd;
+mod show;
+mod site;
+mod source;
+mod task;
+mod text;
+
+pub use chunk::{CHUNK, Chunk};
+pub use context::{Canceller, Counts, JobGroup, SparkContext};
+pub use counters::Counters;
+pub use data::{Data, Key, Show, Wire};
+pub use error::{BoxError, Error, Result, TaskCause};
+pub use flow::{Flow, Records};
+pub use ids::{JobId, RddId, ShuffleId, StageId};
+pub use job::guard_driver;
+pub use master::{Master, MasterError};
+pub use rdd::{OnBadRecord, Rdd, Shape};
+pub use show::show;
+pub use site::Site;
+pub use source::lines::{LineCut, LineCutter};
+pub use task::{Task, at};
+pub use text::{Split, Text};
+pub use winterbourne_base::SparkConf;

@@ -1,0 +1,95 @@
+//! The erased bed: what planner, block store and UI see of an RDD. No record type appears in [`Node`] or [`Shuffle`].
+//!
+//! There is one generic operator, [`Op`], holding one boxed closure; no type per operator.
+mod count;
+mod link;
+mod op;
+
+pub use count::Count;
+pub use link::Link;
+pub use op::Op;
+
+use crate::{RddId, Result, ShuffleId, Site, Task, backend::Block};
+use std::sync::Arc;
+
+/// Identity and shape of a lineage node, fixed when it is made.
+pub struct Meta {
+    /// Which RDD.
+    pub id: RddId,
+    /// The operator's name: `map`, `reduce_by_key`.
+    pub name: &'static str,
+    /// Where the user called it.
+    pub site: Site,
+    /// How many partitions.
+    pub partitions: Count,
+    /// What it is computed from.
+    pub deps: Vec<Dep>,
+    /// How keys are spread over the partitions, if they are.
+    pub partitioner: Option<Partitioner>,
+    /// Narrow operators in a row: bounds the recursion of `flow` and `next_chunk`.
+    pub depth: u32,
+}
+
+/// What a node needs of another.
+pub enum Dep {
+    /// Partitions of the parent, computed in the same task.
+    Narrow(Link<dyn Node>),
+    /// All of the parent, by way of a shuffle.
+    Shuffle(Arc<dyn Shuffle>),
+}
+
+/// Which partition a key belongs to. Two equal partitioners put equal keys into equal partitions, so a join of RDDs
+/// that share one needs no shuffle.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Partitioner {
+    /// By the fixed-seed hash of the key, over this many partitions.
+    Hash(Count),
+}
+impl Partitioner {
+    /// How many partitions it spreads over.
+    pub fn partitions(&self) -> &Count {
+        match self {
+            Partitioner::Hash(n) => n,
+        }
+    }
+    /// Whether both send every key to the same partition. May have to list files to know.
+    pub fn same(&self, other: &Partitioner) -> bool {
+        match (self, other) {
+            (Partitioner::Hash(a), Partitioner::Hash(b)) => a.same(b),
+        }
+    }
+}
+
+/// A node of a lineage.
+pub trait Node: Send + Sync + 'static {
+    /// Identity and shape.
+    fn meta(&self) -> &Meta;
+    /// Whether its partitions are to be kept once computed.
+    fn is_persisted(&self) -> bool;
+}
+
+/// A map side whose outputs live as long as the lineage that made them.
+pub trait Shuffle: Send + Sync {
+    /// Which shuffle.
+    fn id(&self) -> ShuffleId;
+    /// What is shuffled.
+    fn parent(&self) -> &dyn Node;
+    /// The operator that shuffles.
+    fn site(&self) -> Site;
+    /// The operator's name.
+    fn name(&self) -> &'static str;
+    /// How many partitions it fills.
+    fn reducers(&self) -> &Count;
+    /// Whether the outputs of map partition `map` exist.
+    fn is_done(&self, map: usize) -> bool;
+    /// Computes and keeps the outputs of map partition `map`.
+    ///
+    /// # Errors
+    /// What the task met.
+    fn run_map(&self, map: usize, task: &Task) -> Result<()>;
+    /// The outputs of map partition `map`, for other lanes. Only after `run_map`.
+    fn output(&self, map: usize) -> Block;
+    /// Keeps outputs that another lane computed.
+    fn adopt(&self, map: usize, output: Block);
+}

@@ -1,0 +1,100 @@
+//! Lineage to stages: a pure function of the lineage and of which shuffle outputs and cached blocks exist.
+//!
+//! No clock, no lock, no thread; iterative, so a long lineage cannot overflow the stack.
+use crate::{
+    Result,
+    lineage::{Dep, Node, Shuffle},
+};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+/// The map side of one shuffle, with the partitions whose outputs do not exist yet.
+pub struct Stage {
+    /// What to run.
+    pub shuffle: Arc<dyn Shuffle>,
+    /// For which map partitions.
+    pub missing: Vec<usize>,
+}
+/// Stages that may run together: every shuffle of a wave has its parents in earlier waves.
+pub type Wave = Vec<Stage>;
+
+/// What exists already. One place answers, so that several processes could answer together.
+pub trait Facts {
+    /// Whether all partitions of a persisted node are there.
+    fn is_cached(&self, node: &dyn Node) -> bool;
+    /// Whether the outputs of a map partition are there.
+    fn is_done(&self, shuffle: &dyn Shuffle, map: usize) -> bool {
+        shuffle.is_done(map)
+    }
+}
+
+/// The missing map stages below `root`, in waves. The result stage itself is the caller's.
+///
+/// # Errors
+/// What counting the partitions of an input met: a missing file.
+pub fn plan(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
+    if root.meta().deps.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Depth-first over (stage root, shuffle that wants it), post-order: a stage is placed after its parents.
+    enum Step {
+        Visit(Arc<dyn Shuffle>),
+        Place(Arc<dyn Shuffle>, Vec<usize>, Vec<u64>),
+    }
+    // Ordered by id, which is program order: the same in every process.
+    let mut placed: BTreeMap<u64, (usize, Stage)> = BTreeMap::new();
+    let mut todo: Vec<Step> = shuffles_of(root, facts).into_iter().map(Step::Visit).collect();
+    let mut seen = HashSet::new();
+    while let Some(step) = todo.pop() {
+        match step {
+            Step::Visit(s) => {
+                if !seen.insert(s.id()) {
+                    continue;
+                }
+                let maps = s.parent().meta().partitions.get()?;
+                let missing: Vec<usize> = (0..maps).filter(|&m| !facts.is_done(&*s, m)).collect();
+                if missing.is_empty() {
+                    continue; // reused: nothing below is needed
+                }
+                let below = shuffles_of(s.parent(), facts);
+                todo.push(Step::Place(s, missing, below.iter().map(|b| b.id().0).collect()));
+                todo.extend(below.into_iter().map(Step::Visit));
+            }
+            Step::Place(shuffle, missing, below) => {
+                let wave = below.iter().filter_map(|b| placed.get(b)).map(|(w, _)| w + 1).max().unwrap_or(0);
+                placed.insert(shuffle.id().0, (wave, Stage { shuffle, missing }));
+            }
+        }
+    }
+    let mut waves: Vec<Wave> = Vec::new();
+    for (_, (wave, stage)) in placed {
+        if waves.len() <= wave {
+            waves.resize_with(wave + 1, Vec::new);
+        }
+        waves[wave].push(stage);
+    }
+    Ok(waves)
+}
+
+/// The shuffles reached from `node` over narrow edges, not looking below fully cached nodes.
+fn shuffles_of(node: &dyn Node, facts: &dyn Facts) -> Vec<Arc<dyn Shuffle>> {
+    let (mut out, mut todo, mut seen) = (Vec::new(), vec![node], HashSet::new());
+    while let Some(n) = todo.pop() {
+        // A set only where paths can meet: chains, the common case, never touch it.
+        if n.meta().deps.len() != 1 && !seen.insert(n.meta().id) {
+            continue;
+        }
+        if n.is_persisted() && facts.is_cached(n) {
+            continue;
+        }
+        for d in &n.meta().deps {
+            match d {
+                Dep::Narrow(p) => todo.push(&***p),
+                Dep::Shuffle(s) => out.push(s.clone()),
+            }
+        }
+    }
+    out
+}

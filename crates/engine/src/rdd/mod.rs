@@ -1,0 +1,197 @@
+//! [`Rdd`]: the typed shell. A handle is an `Arc` of its lineage node and one of its context; an operator is a few lines
+//! that box one closure from flow to flow. Every operator and action is `#[track_caller]`, and has a twin `*_at` taking
+//! the site for the layers above.
+mod action;
+mod describe;
+mod transform;
+
+pub use transform::OnBadRecord;
+
+use crate::{
+    Chunk, Data, Error, Flow, RddId, Result, Site, SparkContext, Task, at,
+    lineage::{Count, Dep, Link, Meta, Op, Partitioner},
+};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+/// A resilient distributed dataset: a lazy, immutable, partitioned collection of records.
+///
+/// Defining one runs nothing and opens no file; an *action* ([`collect`](Rdd::collect), [`count`](Rdd::count), …) runs
+/// its lineage as a job. A handle is cheap to clone. `Send` but not `Sync`, so that a record closure that captures one
+/// does not compile (Spark finds that at run time), while driver closures may own one.
+///
+/// ```
+/// # use winterbourne_engine::{SparkConf, SparkContext};
+/// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc").set_master("local[2]"))?;
+/// let words = sc.parallelize(["to", "be", "or", "not", "to", "be"], 2).map(|w| (w.to_string(), 1u64));
+/// let mut counts = words.reduce_by_key(|a, b| a + b).collect()?;
+/// counts.sort();
+/// assert_eq!(counts, [("be".into(), 2), ("not".into(), 1), ("or".into(), 1), ("to".into(), 2)]);
+/// # Ok::<(), winterbourne_engine::Error>(())
+/// ```
+#[must_use = "an Rdd is lazy: nothing runs before an action"]
+pub struct Rdd<T: Data> {
+    pub(crate) op: Arc<Op<T>>,
+    pub(crate) sc: SparkContext,
+}
+impl<T: Data> Clone for Rdd<T> {
+    fn clone(&self) -> Self {
+        Rdd { op: self.op.clone(), sc: self.sc.clone() }
+    }
+}
+
+/// What a new lineage node is, apart from its closure; see [`SparkContext::make`].
+pub struct Shape {
+    /// The operator's name.
+    pub name: &'static str,
+    /// Where the user called it.
+    pub site: Site,
+    /// How many partitions it has.
+    pub partitions: Count,
+    /// What it is computed from; the closure reads exactly these.
+    pub deps: Vec<Dep>,
+    /// How keys are spread, if they are.
+    pub partitioner: Option<Partitioner>,
+    /// Narrow operators in a row, this one included: one more than its deepest narrow parent.
+    pub depth: u32,
+}
+
+impl SparkContext {
+    /// A node from its shape and its closure: the extension point of the layers above (inputs, state) and of users'
+    /// own sources. The closure computes one partition; it may run several times, on any thread.
+    ///
+    /// ```
+    /// use winterbourne_engine::{Flow, Shape, Site, SparkConf, SparkContext, lineage::Count};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let shape = Shape { name: "squares", site: Site::caller(), partitions: Count::known(2), deps: vec![], partitioner: None, depth: 0 };
+    /// let squares = sc.make(shape, |p, _task| Ok(Flow::from_iter((0..3u64).map(move |i| i * i + p as u64))));
+    /// assert_eq!(squares.collect()?, [0, 1, 4, 1, 2, 5]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    pub fn make<T: Data>(
+        &self,
+        shape: Shape,
+        compute: impl Fn(usize, &Task) -> Result<Flow<T>> + Send + Sync + 'static,
+    ) -> Rdd<T> {
+        let Shape { name, site, partitions, deps, partitioner, depth } = shape;
+        let id = RddId(self.inner.ids.rdds.fetch_add(1, Relaxed));
+        let meta = Meta { id, name, site, partitions, deps, partitioner, depth };
+        let (blocks, compute) = (self.inner.blocks.clone(), Box::new(compute));
+        Rdd { op: Arc::new(Op { meta, persisted: false.into(), blocks, compute }), sc: self.clone() }
+    }
+    /// A node without parents.
+    pub(crate) fn leaf<T: Data>(
+        &self,
+        name: &'static str,
+        site: Site,
+        partitions: Count,
+        compute: impl Fn(usize, &Task) -> Result<Flow<T>> + Send + Sync + 'static,
+    ) -> Rdd<T> {
+        self.make(Shape { name, site, partitions, deps: Vec::new(), partitioner: None, depth: 0 }, compute)
+    }
+    /// A definition that was wrong: the error comes out at the action.
+    pub(crate) fn wrong<T: Data>(
+        &self,
+        name: &'static str,
+        site: Site,
+        error: impl Fn() -> Error + Send + Sync + 'static,
+    ) -> Rdd<T> {
+        let error = Arc::new(error);
+        let again = error.clone();
+        self.leaf(name, site, Count::later(move || Err(error())), move |_, _| Err(again()))
+    }
+}
+
+impl<T: Data> Rdd<T> {
+    /// The narrow operator the others are made of: partition p of the child is `f` of partition p of the parent.
+    /// `keeps_partitioner` says that keys stay what they are.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{Site, SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let odd_chunks = sc.range(0..10, 2).narrow("first_of_each", Site::caller(), false, |_p, flow, _task| {
+    ///     Ok(flow.map_chunks(|chunk| chunk.as_slice()[..1].to_vec()))
+    /// });
+    /// assert_eq!(odd_chunks.collect()?, [0, 5]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    pub fn narrow<U: Data>(
+        &self,
+        name: &'static str,
+        site: Site,
+        keeps_partitioner: bool,
+        f: impl Fn(usize, Flow<T>, &Task) -> Result<Flow<U>> + Send + Sync + 'static,
+    ) -> Rdd<U> {
+        let (parent, meta) = (Link::typed(&self.op), &self.op.meta);
+        let shape = Shape {
+            name,
+            site,
+            partitions: meta.partitions.clone(),
+            deps: vec![Dep::Narrow(Link::erased(&self.op))],
+            partitioner: meta.partitioner.clone().filter(|_| keeps_partitioner),
+            depth: meta.depth + 1,
+        };
+        self.sc.make(shape, move |p, task| f(p, parent.flow(p, task)?, task))
+    }
+    /// A narrow operator that works chunk by chunk and remembers nothing between them.
+    pub(crate) fn chunked<U: Data>(
+        &self,
+        name: &'static str,
+        site: Site,
+        keeps_partitioner: bool,
+        f: impl Fn(Chunk<T>) -> Vec<U> + Send + Sync + 'static,
+    ) -> Rdd<U> {
+        let f = Arc::new(f);
+        self.narrow(name, site, keeps_partitioner, move |_, flow, _| {
+            let f = f.clone();
+            Ok(flow.map_chunks(move |c| {
+                at(site);
+                f(c)
+            }))
+        })
+    }
+    /// The context it belongs to.
+    #[doc(alias = "context")]
+    pub fn spark_context(&self) -> &SparkContext {
+        &self.sc
+    }
+    /// How many partitions it has. Lists the files of a text input.
+    ///
+    /// # Errors
+    /// What listing the input met.
+    #[doc(alias = "getNumPartitions")]
+    pub fn num_partitions(&self) -> Result<usize> {
+        self.op.meta.partitions.get()
+    }
+    /// How keys are spread over the partitions, if they are.
+    pub fn partitioner(&self) -> Option<&Partitioner> {
+        self.op.meta.partitioner.as_ref()
+    }
+    /// Keeps computed partitions in memory until [`unpersist`](Rdd::unpersist) or until the last handle and the last
+    /// lineage that reads it are gone. Lines of a text file are slices of read buffers: before caching a few of many,
+    /// `map(|line| line.detach())`.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let squares = sc.range(0..100, 2).map(|x| x * x).cache();
+    /// assert_eq!(squares.count()?, 100); // computes and keeps
+    /// assert_eq!(squares.count()?, 100); // reads
+    /// assert_eq!(sc.counts().cached_blocks, 2);
+    /// squares.unpersist();
+    /// assert_eq!(sc.counts().cached_blocks, 0);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    pub fn cache(self) -> Self {
+        self.op.persisted.store(true, Relaxed);
+        self
+    }
+    /// Whether computed partitions are kept.
+    pub fn is_cached(&self) -> bool {
+        self.op.persisted.load(Relaxed)
+    }
+    /// Drops kept partitions and keeps no more.
+    pub fn unpersist(&self) {
+        self.op.persisted.store(false, Relaxed);
+        self.sc.inner.blocks.forget(self.op.meta.id);
+    }
+}

@@ -1,0 +1,318 @@
+//! Narrow transformations: each partition of the child comes from one partition of each parent.
+use super::{Rdd, Shape};
+use crate::{
+    BoxError, CHUNK, Chunk, Counters, Data, Error, Flow, Records, Result, Site, at,
+    lineage::{Count, Dep, Link, Partitioner},
+};
+use std::sync::Arc;
+
+/// What a `try_` operator does with a record for which its closure returns an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum OnBadRecord {
+    /// Fails the task, with the error as its cause.
+    #[default]
+    Fail,
+    /// Leaves the record out and counts it.
+    Skip,
+}
+
+impl<T: Data> Rdd<T> {
+    /// Applies `f` to each record.
+    #[track_caller]
+    pub fn map<U: Data>(&self, f: impl Fn(T) -> U + Send + Sync + 'static) -> Rdd<U> {
+        self.map_at(Site::caller(), f)
+    }
+    /// [`map`](Rdd::map) on behalf of `site`.
+    pub fn map_at<U: Data>(&self, site: Site, f: impl Fn(T) -> U + Send + Sync + 'static) -> Rdd<U> {
+        self.chunked("map", site, false, move |c| c.map(&f))
+    }
+    /// Keeps the records that `keep` accepts, and the partitioner.
+    #[track_caller]
+    pub fn filter(&self, keep: impl Fn(&T) -> bool + Send + Sync + 'static) -> Rdd<T> {
+        self.filter_at(Site::caller(), keep)
+    }
+    /// [`filter`](Rdd::filter) on behalf of `site`.
+    pub fn filter_at(&self, site: Site, keep: impl Fn(&T) -> bool + Send + Sync + 'static) -> Rdd<T> {
+        self.chunked("filter", site, true, move |c| c.filter(&keep))
+    }
+    /// Applies a function that may fail; `on_bad` says what becomes of a record for which it does. Skipped records are
+    /// counted ([`SparkContext::counts`](crate::SparkContext::counts)) each time a job computes them.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{OnBadRecord, SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let numbers = sc.parallelize(["1", "x", "3"], 1).try_map(OnBadRecord::Skip, |s| s.parse::<u32>());
+    /// assert_eq!(numbers.collect()?, [1, 3]);
+    /// assert_eq!(sc.counts().skipped_records, 1);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn try_map<U: Data, E: Into<BoxError>>(
+        &self,
+        on_bad: OnBadRecord,
+        f: impl Fn(T) -> Result<U, E> + Send + Sync + 'static,
+    ) -> Rdd<U> {
+        self.try_map_at(Site::caller(), on_bad, f, |_, _| {})
+    }
+    /// [`try_map`](Rdd::try_map) on behalf of `site`; tells `skipped` how many records of a partition were left out
+    /// once that partition has been read to its end.
+    pub fn try_map_at<U: Data, E: Into<BoxError>>(
+        &self,
+        site: Site,
+        on_bad: OnBadRecord,
+        f: impl Fn(T) -> Result<U, E> + Send + Sync + 'static,
+        skipped: impl Fn(usize, u64) + Send + Sync + 'static,
+    ) -> Rdd<U> {
+        let f = Arc::new((f, skipped));
+        self.narrow("try_map", site, false, move |p, mut flow, task| {
+            let (f, counters, mut bad) = (f.clone(), task.counters.clone(), 0);
+            Ok(Flow::new(move || {
+                while let Some(c) = flow.next_chunk()? {
+                    at(site);
+                    let mut out = Vec::with_capacity(c.len());
+                    let mut failure = None;
+                    // SUBTLE: after a failure the rest of the chunk is passed over; the chunk is dropped with it.
+                    c.for_each(|x| {
+                        if failure.is_none() {
+                            match (f.0)(x) {
+                                Ok(y) => out.push(y),
+                                Err(_) if on_bad == OnBadRecord::Skip => bad += 1,
+                                Err(e) => failure = Some(e.into()),
+                            }
+                        }
+                    });
+                    if let Some(e) = failure {
+                        return Err(Error::User(e));
+                    }
+                    if !out.is_empty() {
+                        return Ok(Some(Chunk::Own(out)));
+                    }
+                }
+                if bad > 0 {
+                    Counters::add(&counters.skipped_records, bad);
+                    (f.1)(p, std::mem::take(&mut bad));
+                }
+                Ok(None)
+            }))
+        })
+    }
+    /// Replaces each record by the elements of what `f` returns, which must own them: `|line| line.words()`, or a
+    /// vector. To yield pieces *borrowed* from the record, use [`emit`](Rdd::emit); `|line| line.split(' ')` does not
+    /// compile, [`Text::split_owned`](crate::Text::split_owned) does. The iterator may be endless.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext, Text};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let lines = sc.parallelize([Text::from("to be"), Text::from("or not")], 1);
+    /// assert_eq!(lines.flat_map(Text::words).collect()?, ["to", "be", "or", "not"]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn flat_map<I>(&self, f: impl Fn(T) -> I + Send + Sync + 'static) -> Rdd<I::Item>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Data,
+    {
+        self.flat_map_at(Site::caller(), f)
+    }
+    /// [`flat_map`](Rdd::flat_map) on behalf of `site`.
+    pub fn flat_map_at<I>(&self, site: Site, f: impl Fn(T) -> I + Send + Sync + 'static) -> Rdd<I::Item>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Data,
+    {
+        let f = Arc::new(f);
+        self.narrow("flat_map", site, false, move |_, mut flow, _| {
+            let (f, mut waiting, mut open) = (f.clone(), Vec::new().into_iter(), None::<I::IntoIter>);
+            Ok(Flow::new(move || {
+                let mut out = Vec::with_capacity(CHUNK);
+                loop {
+                    if let Some(it) = &mut open {
+                        at(site);
+                        out.extend(it.take(CHUNK - out.len()));
+                        if out.len() == CHUNK {
+                            break;
+                        }
+                        open = None;
+                    }
+                    if let Some(x) = waiting.next() {
+                        at(site);
+                        open = Some(f(x).into_iter());
+                        continue;
+                    }
+                    match flow.next_chunk()? {
+                        Some(c) => waiting = c.into_vec().into_iter(),
+                        None => break,
+                    }
+                }
+                Ok((!out.is_empty()).then_some(Chunk::Own(out)))
+            }))
+        })
+    }
+    /// Flat-map by pushing: the record is borrowed, never cloned, and nothing is allocated per record.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext, Text};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let lines = sc.parallelize([Text::from("to be"), Text::from("or not")], 1);
+    /// let pairs = lines.emit(|line, out| line.split(' ').for_each(|w| out((Text::from(w), 1u64))));
+    /// assert_eq!(pairs.count()?, 4);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn emit<U: Data>(&self, f: impl Fn(&T, &mut dyn FnMut(U)) + Send + Sync + 'static) -> Rdd<U> {
+        self.emit_at(Site::caller(), f)
+    }
+    /// [`emit`](Rdd::emit) on behalf of `site`.
+    pub fn emit_at<U: Data>(&self, site: Site, f: impl Fn(&T, &mut dyn FnMut(U)) + Send + Sync + 'static) -> Rdd<U> {
+        self.chunked("emit", site, false, move |c| {
+            let mut out = Vec::with_capacity(c.len());
+            c.as_slice().iter().for_each(|x| f(x, &mut |u| out.push(u)));
+            out
+        })
+    }
+    /// Applies `f` to each partition as a whole, empty ones included: the place for set-up that is too dear per record.
+    /// An error upstream ends the task, never the iterator, so that half a partition cannot look like all of it.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let sums = sc.range(0..6, 3).map_partitions(|records| [records.sum::<u64>()]);
+    /// assert_eq!(sums.collect()?, [1, 5, 9]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn map_partitions<I>(&self, f: impl Fn(Records<T>) -> I + Send + Sync + 'static) -> Rdd<I::Item>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Data,
+    {
+        self.map_partitions_at(Site::caller(), move |_, records| f(records))
+    }
+    /// As [`map_partitions`](Rdd::map_partitions), with the number of the partition.
+    #[track_caller]
+    pub fn map_partitions_with_index<I>(
+        &self,
+        f: impl Fn(usize, Records<T>) -> I + Send + Sync + 'static,
+    ) -> Rdd<I::Item>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Data,
+    {
+        self.map_partitions_at(Site::caller(), f)
+    }
+    /// [`map_partitions_with_index`](Rdd::map_partitions_with_index) on behalf of `site`.
+    pub fn map_partitions_at<I>(
+        &self,
+        site: Site,
+        f: impl Fn(usize, Records<T>) -> I + Send + Sync + 'static,
+    ) -> Rdd<I::Item>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Data,
+    {
+        self.narrow("map_partitions", site, false, move |p, flow, _| {
+            at(site);
+            Ok(Flow::from_iter(f(p, flow.records()).into_iter()))
+        })
+    }
+    /// All records of both, duplicates included; partitions are concatenated. If both have the same partitioner, equal
+    /// partitions are merged instead and the partitioner stays.
+    #[track_caller]
+    pub fn union(&self, other: &Rdd<T>) -> Rdd<T> {
+        Rdd::union_all(&[self.clone(), other.clone()], Site::caller())
+    }
+    /// The union of many, on behalf of `site`. One level of lineage however many there are.
+    ///
+    /// # Panics
+    /// If `all` is empty: the layers above refuse that with their own error.
+    pub fn union_all(all: &[Rdd<T>], site: Site) -> Rdd<T> {
+        let sc = &all[0].sc;
+        if all.iter().any(|r| !r.sc.same(sc)) {
+            return sc.wrong("union", site, move || Error::ForeignRdd { operator: "union", site });
+        }
+        let parents: Vec<_> = all.iter().map(|r| Link::typed(&r.op)).collect();
+        let deps = all.iter().map(|r| Dep::Narrow(Link::erased(&r.op))).collect();
+        let depth = all.iter().map(|r| r.op.meta.depth).max().unwrap_or(0) + 1;
+        let partitioner = shared_partitioner(all);
+        let partitions = match &partitioner {
+            Some(p) => p.partitions().clone(),
+            None => Count::of(all.iter().map(|r| r.op.meta.partitions.clone()).collect(), |n| n.iter().sum()),
+        };
+        let merged = partitioner.is_some();
+        sc.make(Shape { name: "union", site, partitions, deps, partitioner, depth }, move |p, task| {
+            if merged {
+                let mut flows = Vec::with_capacity(parents.len());
+                for r in &parents {
+                    if r.meta.partitions.get()? > 0 {
+                        flows.push(r.flow(p, task)?);
+                    }
+                }
+                return Ok(Flow::chain(flows));
+            }
+            let mut p = p;
+            for r in &parents {
+                let n = r.meta.partitions.get()?;
+                if p < n {
+                    return r.flow(p, task);
+                }
+                p -= n;
+            }
+            unreachable!("a partition below the sum")
+        })
+    }
+    /// At most `n` partitions, without a shuffle: contiguous groups of partitions become one.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(0..10, 4).coalesce(2).glom().collect()?, [vec![0, 1, 2, 3, 4], vec![5, 6, 7, 8, 9]]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn coalesce(&self, n: usize) -> Rdd<T> {
+        let site = Site::caller();
+        if n == 0 {
+            return self.sc.wrong("coalesce", site, move || Error::Partitions { operator: "coalesce", site, asked: 0 });
+        }
+        let (parent, have) = (Link::typed(&self.op), self.op.meta.partitions.clone());
+        let shape = Shape {
+            name: "coalesce",
+            site,
+            partitions: Count::of(vec![have.clone()], move |have| have[0].min(n)),
+            deps: vec![Dep::Narrow(Link::erased(&self.op))],
+            partitioner: None,
+            depth: self.op.meta.depth + 1,
+        };
+        self.sc.make(shape, move |p, task| {
+            let have = have.get()?;
+            let n = n.min(have);
+            let group = have * p / n..have * (p + 1) / n;
+            Ok(Flow::chain(group.map(|q| parent.flow(q, task)).collect::<Result<Vec<_>>>()?))
+        })
+    }
+    /// One vector per partition, empty ones included.
+    #[track_caller]
+    pub fn glom(&self) -> Rdd<Vec<T>> {
+        self.glom_at(Site::caller())
+    }
+    /// [`glom`](Rdd::glom) on behalf of `site`.
+    pub fn glom_at(&self, site: Site) -> Rdd<Vec<T>> {
+        self.narrow("glom", site, false, |_, flow, _| {
+            let mut all = Vec::new();
+            flow.each(|c| {
+                c.append_to(&mut all);
+                Ok(())
+            })?;
+            Ok(Flow::from_iter(std::iter::once(all)))
+        })
+    }
+}
+
+/// The partitioner all share; RDDs without partitions have no say.
+fn shared_partitioner<T: Data>(all: &[Rdd<T>]) -> Option<Partitioner> {
+    let mut voters = all.iter().filter(|r| r.op.meta.partitions.if_known() != Some(0));
+    let first = voters.next()?.op.meta.partitioner.clone()?;
+    voters.all(|r| r.op.meta.partitioner.as_ref().is_some_and(|p| p.same(&first))).then_some(first)
+}

@@ -1,0 +1,141 @@
+//! Which files a path means, and where they are cut: a pure function of the listing.
+//!
+//! A path is a file, a directory (not recursive), a glob, or several of these between commas. Names that begin with `.`
+//! or `_` are hidden. Cuts follow Hadoop's arithmetic, so that partition counts are the ones Spark's users know.
+use crate::{Error, Result, Site};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The largest split; Spark's on a distributed file system.
+const BLOCK: u64 = 128 << 20;
+/// The last piece of a file may be this much longer than a split, in tenths.
+const SLOP_TENTHS: u64 = 11;
+
+/// A range of bytes of one file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Split {
+    pub(super) path: Arc<PathBuf>,
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+/// The files a path means, with their sizes: directories and globs in the order of names.
+pub(super) fn list(pattern: &str, site: Site) -> Result<Vec<(PathBuf, u64)>> {
+    let mut files = Vec::new();
+    let mut parts = pattern.split(',').map(str::trim).filter(|p| !p.is_empty()).peekable();
+    if parts.peek().is_none() {
+        return Err(Error::NoInput { path: format!("`{pattern}`"), site });
+    }
+    for part in parts {
+        let part = part.strip_prefix("file://").unwrap_or(part);
+        let mut found = false;
+        let bad = |e: glob::PatternError| Error::BadPattern { path: part.to_owned(), why: e.msg, site };
+        if part.contains(['*', '?', '[']) && !Path::new(part).exists() {
+            for path in glob::glob(part).map_err(bad)? {
+                let path = path.map_err(|e| {
+                    let (path, source) = (e.path().to_owned(), e.into());
+                    Error::Input { doing: "listing", path, site, source }
+                })?;
+                found = true;
+                if !is_hidden(&path) {
+                    add(&mut files, &path, site)?;
+                }
+            }
+        } else {
+            let path = Path::new(part);
+            found = path.exists();
+            if found {
+                add(&mut files, path, site)?;
+            }
+        }
+        if !found {
+            return Err(Error::NoInput { path: part.to_owned(), site });
+        }
+    }
+    Ok(files)
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|n| matches!(n.as_encoded_bytes().first(), Some(b'.' | b'_')))
+}
+
+fn add(files: &mut Vec<(PathBuf, u64)>, path: &Path, site: Site) -> Result<()> {
+    let failed = |doing, path: &Path, source: io::Error| Error::Input { doing, path: path.to_owned(), site, source };
+    let meta = fs::metadata(path).map_err(|e| failed("looking at", path, e))?;
+    if !meta.is_dir() {
+        files.push((path.to_owned(), meta.len()));
+        return Ok(());
+    }
+    let entries: io::Result<Vec<_>> = fs::read_dir(path).and_then(Iterator::collect);
+    let mut entries: Vec<PathBuf> =
+        entries.map_err(|e| failed("listing", path, e))?.into_iter().map(|e| e.path()).collect();
+    entries.retain(|p| !is_hidden(p));
+    entries.sort();
+    for inner in entries {
+        let meta = fs::metadata(&inner).map_err(|e| failed("looking at", &inner, e))?;
+        if meta.is_dir() {
+            return Err(Error::NestedDirectory { path: inner, site });
+        }
+        files.push((inner, meta.len()));
+    }
+    Ok(())
+}
+
+/// Cuts files so that about `min` splits come out; `whole` files are not cut. An empty file has no split.
+pub(super) fn cut(files: Vec<(PathBuf, u64)>, min: usize, whole: impl Fn(&Path) -> bool) -> Vec<Split> {
+    let total: u64 = files.iter().map(|f| f.1).sum();
+    let size = (total / min.max(1) as u64).min(BLOCK).max(1);
+    let mut out = Vec::new();
+    for (path, len) in files {
+        let (path, mut from) = (Arc::new(path), 0);
+        let cuttable = !whole(&path);
+        while cuttable && u128::from(len - from) * 10 > u128::from(size) * u128::from(SLOP_TENTHS) {
+            out.push(Split { path: path.clone(), from, to: from + size });
+            from += size;
+        }
+        if from < len {
+            out.push(Split { path, from, to: len });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn split_counts_are_hadoops() {
+        let count = |lens: &[u64], min| cut(lens.iter().map(|&n| ("f".into(), n)).collect(), min, |_| false).len();
+        for (lens, min, expect) in [
+            (&[9u64][..], 2, 3), // 4 + 4 + 1
+            (&[9], 5, 9),
+            (&[9], 1, 1),
+            (&[0], 2, 0),
+            (&[], 2, 0),
+            (&[10, 10], 2, 2),
+            (&[100_000_000], 2, 2),
+            (&[1 << 30], 2, 8),
+            (&[11], 1, 1),
+        ] {
+            assert_eq!(count(lens, min), expect, "{lens:?} in {min}");
+        }
+        assert_eq!(cut(vec![("f".into(), 1 << 30)], 4, |_| true).len(), 1);
+    }
+    #[test]
+    fn splits_cover_the_file_without_overlap() {
+        for len in [1u64, 7, 100, 12345] {
+            for min in [1, 2, 3, 50] {
+                let mut at = 0;
+                for s in cut(vec![("f".into(), len)], min, |_| false) {
+                    assert_eq!(s.from, at);
+                    at = s.to;
+                }
+                assert_eq!(at, len);
+            }
+        }
+    }
+}
