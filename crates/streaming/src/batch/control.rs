@@ -1,0 +1,230 @@
+//! What the handles of a context, on any thread, share with its batch loop: state, commands, counts.
+use crate::{BatchError, Error, events::Bus, input::InputNode, receive::ReceiverInfo};
+use std::{
+    collections::VecDeque,
+    str::FromStr,
+    sync::{Arc, Mutex, MutexGuard},
+    thread::ThreadId,
+};
+use winterbourne_base::{Clock, Time, clock::Bell};
+
+/// Where a context is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamingState {
+    /// Not started: the graph may grow. Also after a failed `start`.
+    Initialized,
+    /// Started.
+    Active,
+    /// Over.
+    Stopped,
+}
+
+/// How a stream is doing, and why.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Health {
+    /// Batches are done as they come due.
+    Ok,
+    /// Work takes longer than the interval: this many batches wait.
+    Behind {
+        /// How many.
+        waiting: u64,
+    },
+    /// A batch failed on every attempt and later ones wait for it: retry it, skip it or stop.
+    Held(Arc<BatchError>),
+    /// The stream ended with this error.
+    Failed(Arc<BatchError>),
+}
+
+/// What becomes of the stream when a batch has failed on every attempt (`spark.streaming.batch.onFailure`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FailurePolicy {
+    /// Later batches wait; intake slows down when its buffers are full.
+    #[default]
+    Hold,
+    /// It is set aside with its records, counted, and may be run again.
+    Skip,
+    /// The program ends with the error.
+    Stop,
+}
+impl FromStr for FailurePolicy {
+    type Err = ();
+    fn from_str(s: &str) -> Result<Self, ()> {
+        match s.to_ascii_lowercase().as_str() {
+            "hold" => Ok(FailurePolicy::Hold),
+            "skip" => Ok(FailurePolicy::Skip),
+            "stop" => Ok(FailurePolicy::Stop),
+            _ => Err(()),
+        }
+    }
+}
+
+/// How to stop a context; see [`StreamingContext::stop`](crate::StreamingContext::stop).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stop {
+    pub(crate) graceful: bool,
+    pub(crate) spark_context: Option<bool>,
+}
+impl Stop {
+    /// At once: the running batch is cancelled and undone, what was received and not processed is dropped.
+    pub const fn now() -> Self {
+        Stop { graceful: false, spark_context: None }
+    }
+    /// When all that was received has been processed: receivers stop, the last batch is finished.
+    pub const fn gracefully() -> Self {
+        Stop { graceful: true, spark_context: None }
+    }
+    /// Leave the SparkContext running, whatever `spark.streaming.stopSparkContextByDefault` says.
+    #[must_use]
+    pub const fn keep_spark_context(mut self) -> Self {
+        self.spark_context = Some(false);
+        self
+    }
+    /// Stop the SparkContext too, whatever `spark.streaming.stopSparkContextByDefault` says.
+    #[must_use]
+    pub const fn with_spark_context(mut self) -> Self {
+        self.spark_context = Some(true);
+        self
+    }
+}
+
+/// What a context has done so far, and how it is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StreamingStatus {
+    /// Where it is in its life.
+    pub state: StreamingState,
+    /// How it is.
+    pub health: Health,
+    /// The last batch that was done.
+    pub last_batch: Option<Time>,
+    /// Batches done.
+    pub completed_batches: u64,
+    /// Attempts at batches that failed.
+    pub failed_attempts: u64,
+    /// Batches set aside and still there, oldest first.
+    pub set_aside: Vec<Time>,
+    /// Batches that were set aside and had to be dropped to make room.
+    pub set_aside_dropped: u64,
+    /// Ticks without a batch of their own.
+    pub coalesced_ticks: u64,
+    /// Records of completed batches, as far as inputs know their number.
+    pub processed_records: u64,
+    /// Records that `try_` operators skipped in completed batches.
+    pub skipped_records: u64,
+    /// Events that slow listeners missed.
+    pub events_dropped: u64,
+    /// All receivers.
+    pub receivers: Vec<ReceiverInfo>,
+}
+
+/// What a handle asks of the loop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Command {
+    /// Run the held batch again.
+    RetryHeld,
+    /// Set the held batch aside and go on.
+    SkipHeld,
+    /// Run a batch that was set aside again.
+    Rerun(Time),
+}
+
+pub(crate) struct Shared {
+    pub(crate) state: StreamingState,
+    pub(crate) stop: Option<Stop>,
+    pub(crate) commands: VecDeque<Command>,
+    /// What `await_termination` returns: the error the stream is held by or ended with, or a misuse.
+    pub(crate) error: Option<Error>,
+    pub(crate) status: StreamingStatus,
+    /// The thread that runs batches.
+    pub(crate) worker: Option<ThreadId>,
+}
+
+/// Shared between all handles of a context and its loop.
+pub(crate) struct Control {
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Rung whenever the loop, or somebody who waits for it, has something to look at.
+    pub(crate) bell: Bell,
+    pub(crate) bus: Arc<Bus>,
+    shared: Mutex<Shared>,
+    inputs: Mutex<Vec<Arc<dyn InputNode>>>,
+}
+impl Control {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let status = StreamingStatus {
+            state: StreamingState::Initialized,
+            health: Health::Ok,
+            last_batch: None,
+            completed_batches: 0,
+            failed_attempts: 0,
+            set_aside: Vec::new(),
+            set_aside_dropped: 0,
+            coalesced_ticks: 0,
+            processed_records: 0,
+            skipped_records: 0,
+            events_dropped: 0,
+            receivers: Vec::new(),
+        };
+        let shared = Shared {
+            state: StreamingState::Initialized,
+            stop: None,
+            commands: VecDeque::new(),
+            error: None,
+            status,
+            worker: None,
+        };
+        Arc::new(Control {
+            clock,
+            bell: Bell::new(),
+            bus: Arc::default(),
+            shared: Mutex::new(shared),
+            inputs: Mutex::default(),
+        })
+    }
+    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("no user code runs under this lock")
+    }
+    /// Changes what is shared and tells everybody who waits.
+    pub(crate) fn change(&self, f: impl FnOnce(&mut Shared)) {
+        f(&mut self.shared());
+        self.bell.ring();
+    }
+    pub(crate) fn watch(&self, inputs: &[Arc<dyn InputNode>]) {
+        *self.inputs.lock().expect("plain list") = inputs.to_vec();
+    }
+    pub(crate) fn state(&self) -> StreamingState {
+        self.shared().state
+    }
+    pub(crate) fn status(&self) -> StreamingStatus {
+        let inputs = self.inputs.lock().expect("plain list").clone();
+        let receivers = inputs.iter().filter_map(|i| i.receiver()).collect();
+        let shared = self.shared();
+        StreamingStatus { state: shared.state, receivers, events_dropped: self.bus.dropped(), ..shared.status.clone() }
+    }
+    /// Whether this thread runs the batches: it must not wait for itself.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.shared().worker == Some(std::thread::current().id())
+    }
+    /// Waits until the stream is over, an error is to be reported, or the deadline. True if it is over.
+    ///
+    /// # Errors
+    /// The error to be reported, again each time.
+    pub(crate) fn await_end(&self, deadline: Option<Time>) -> Result<bool, Error> {
+        loop {
+            let seen = self.bell.count();
+            {
+                let shared = self.shared();
+                if let Some(e) = &shared.error {
+                    return Err(e.clone());
+                }
+                if shared.state == StreamingState::Stopped {
+                    return Ok(true);
+                }
+            }
+            if deadline.is_some_and(|d| self.clock.now() >= d) {
+                return Ok(false);
+            }
+            self.clock.wait(&self.bell, seen, deadline);
+        }
+    }
+}

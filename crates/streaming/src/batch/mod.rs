@@ -1,0 +1,20 @@
+//! Batches: ticks become plans, plans become jobs, results are settled, strictly in batch order.
+//!
+//! `ticker` decides which batch is due (pure), `runner` takes one batch through the protocol, `worker` is the thin loop
+//! that feeds both and performs stops, `control` is what handles on other threads share with it, `log` is the port to
+//! the batch log.
+mod control;
+mod log;
+mod runner;
+mod stepper;
+mod ticker;
+mod worker;
+
+pub(crate) use control::{Command, Control};
+pub use control::{FailurePolicy, Health, Stop, StreamingState, StreamingStatus};
+pub(crate) use log::Unlogged;
+pub use log::{BatchDone, BatchEntry, BatchLog, BatchPlan, InputPlan};
+pub(crate) use runner::{Runner, Settings};
+pub use stepper::Stepper;
+pub(crate) use ticker::Ticker;
+pub(crate) use worker::run;

@@ -1,0 +1,281 @@
+//! [`Runner`]: one batch through the protocol: plan, generate, run, advance, log, settle, forget.
+//!
+//! It knows no thread and no tick; time comes with the batch. A failed attempt is undone before the next one. Output
+//! operations that succeeded in an earlier attempt are not run again.
+use super::{
+    control::{Control, FailurePolicy},
+    log::{BatchDone, BatchEntry, BatchLog, BatchPlan, InputPlan},
+    ticker::Due,
+};
+use crate::{
+    BatchError, BatchInfo, Error, OutputInfo, StreamingEvent,
+    dstream::Skips,
+    graph::{Job, Output, StreamNode},
+    input::{InputNode, Tick},
+};
+use std::{collections::VecDeque, sync::Arc};
+use winterbourne_base::{Clock, Duration, Time};
+use winterbourne_engine::{Error as EngineError, SparkContext, guard_driver};
+
+/// Batches that may lie aside at once; the oldest is dropped, and counted, for the next.
+const MOST_ASIDE: usize = 16;
+
+/// What the configuration says about batches.
+pub(crate) struct Settings {
+    pub(crate) interval: Duration,
+    pub(crate) max_attempts: u64,
+    pub(crate) on_failure: FailurePolicy,
+    pub(crate) max_queued: usize,
+    pub(crate) graceful_timeout: Duration,
+    pub(crate) stop_spark_context: bool,
+}
+
+pub(crate) struct Runner {
+    pub(crate) sc: SparkContext,
+    /// Parents before children.
+    pub(crate) nodes: Vec<Arc<dyn StreamNode>>,
+    pub(crate) inputs: Vec<Arc<dyn InputNode>>,
+    pub(crate) input_ids: Vec<String>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) output_ids: Vec<String>,
+    pub(crate) skips: Vec<Arc<Skips>>,
+    pub(crate) log: Box<dyn BatchLog>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) settings: Settings,
+    /// Names the jobs of this stream, so that they can be cancelled.
+    pub(crate) job_group: String,
+    pub(crate) aside: VecDeque<Time>,
+}
+
+/// What failed, and how.
+type Failure = (String, EngineError);
+/// What a batch's attempts share.
+struct Progress {
+    tick: Tick,
+    coalesced: u64,
+    begun: u64,
+    scheduling_delay_us: u64,
+    records: u64,
+    attempt: u64,
+    planned: bool,
+    outputs: Vec<Option<OutputInfo>>,
+}
+
+impl Runner {
+    /// Takes the batch through as many attempts as it may have.
+    ///
+    /// # Errors
+    /// The failure of the last attempt; everything is undone, the plan is kept.
+    pub(crate) fn run(&mut self, due: Due) -> Result<(), Box<BatchError>> {
+        self.run_tick(Tick { time: due.time, latest: due.latest }, due.coalesced, true)
+    }
+
+    /// Runs a batch that was set aside once more. `Ok(false)` if it is not there.
+    ///
+    /// # Errors
+    /// The failure of the last attempt; it stays aside.
+    pub(crate) fn rerun(&mut self, time: Time) -> Result<bool, Box<BatchError>> {
+        if !self.aside.contains(&time) || !self.inputs.iter().all(|i| i.put_back(time)) {
+            return Ok(false);
+        }
+        self.run_tick(Tick { time, latest: false }, 0, false)?;
+        self.drop_aside(time);
+        Ok(true)
+    }
+
+    fn run_tick(&mut self, tick: Tick, coalesced: u64, plan: bool) -> Result<(), Box<BatchError>> {
+        let _group = self.sc.job_group(&self.job_group);
+        let clock = self.control.clock.clone();
+        let late = clock.now() - tick.time;
+        let mut progress = Progress {
+            tick,
+            coalesced,
+            begun: clock.nanos(),
+            scheduling_delay_us: late.as_millis() * 1000,
+            records: 0,
+            attempt: 0,
+            planned: !plan,
+            outputs: (0..self.outputs.len()).map(|_| None).collect(),
+        };
+        loop {
+            progress.attempt += 1;
+            let Err((part, cause)) = self.attempt(&mut progress, &*clock) else {
+                self.commit(&progress, &*clock);
+                return Ok(());
+            };
+            self.nodes.iter().for_each(|n| n.settle(tick.time, false));
+            for s in &self.skips {
+                s.take(tick.time);
+            }
+            self.control.shared().status.failed_attempts += 1;
+            let stopping = self.control.shared().stop.is_some_and(|s| !s.graceful);
+            if progress.attempt < self.settings.max_attempts && !stopping {
+                tracing::warn!("batch {} failed in {part}: {cause}; trying again", tick.time);
+                continue;
+            }
+            let then = match self.settings.on_failure {
+                _ if stopping => "the stream is being stopped",
+                FailurePolicy::Hold => "later batches wait: retry it, skip it, or stop the stream",
+                FailurePolicy::Skip => "it is set aside and may be run again",
+                FailurePolicy::Stop => "the stream ends",
+            };
+            let error = BatchError { time: tick.time, part, attempts: progress.attempt, then, cause: Arc::new(cause) };
+            tracing::error!("{error}");
+            self.control.bus.post(|| {
+                StreamingEvent::BatchFailed(BatchInfo {
+                    failure: Some(error.to_string()),
+                    ..progress.info(clock.nanos())
+                })
+            });
+            return Err(Box::new(error));
+        }
+    }
+
+    /// 1 plan what goes in · 2 generate all jobs (transform bodies run) · 3 run them in registration order ·
+    /// 4 advance what no job touched · 5 log the completion. Settling follows, whatever came of it.
+    fn attempt(&mut self, progress: &mut Progress, clock: &dyn Clock) -> Result<(), Failure> {
+        let t = progress.tick.time;
+        if !progress.planned {
+            self.plan(progress)?;
+            self.control.bus.post(|| StreamingEvent::BatchSubmitted(progress.info(clock.nanos())));
+        }
+        self.control.bus.post(|| StreamingEvent::BatchStarted(progress.info(clock.nanos())));
+        let mut jobs: Vec<Option<Job>> = Vec::with_capacity(self.outputs.len());
+        for (i, output) in self.outputs.iter().enumerate() {
+            let job = guard_driver(|| Ok((output.generate)(t)?));
+            jobs.push(job.map_err(|e| (format!("the generation of {}", self.name(i)), e))?);
+        }
+        for (i, job) in jobs.iter_mut().enumerate() {
+            let Some(job) = job else { continue };
+            if progress.outputs[i].as_ref().is_some_and(|done| done.failure.is_none()) {
+                continue;
+            }
+            let begun = clock.nanos();
+            let result = guard_driver(|| Ok(job()?));
+            let listened = self.control.bus.is_listened();
+            let failure = result.as_ref().err().filter(|_| listened).map(ToString::to_string);
+            let name = if listened { self.name(i) } else { String::new() };
+            let duration_us = (clock.nanos() - begun) / 1000;
+            progress.outputs[i] = Some(OutputInfo { id: i, name, duration_us, failure });
+            if let Err(e) = result {
+                progress.outputs[i] = progress.outputs[i].take().filter(|_| listened);
+                return Err((self.name(i), e));
+            }
+        }
+        for n in &self.nodes {
+            let meta = n.meta();
+            n.advance(t).map_err(|e| (format!("the state of {} at {}", meta.kind, meta.site), e))?;
+        }
+        if self.log.is_on() {
+            let done = BatchDone { time: t, outputs: self.output_ids.clone(), set_aside: None };
+            self.append(BatchEntry::Completed(done))?;
+        }
+        Ok(())
+    }
+
+    /// Asks every input what belongs to the batch, and logs it before anything runs.
+    fn plan(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+        let mut plans = Vec::new();
+        for (input, id) in self.inputs.iter().zip(&self.input_ids) {
+            let planned = guard_driver(|| Ok(input.plan(&progress.tick)?));
+            let Some(said) = planned.map_err(|e| (format!("the plan of {id}"), e))? else { continue };
+            progress.records += said.records.unwrap_or(0);
+            if self.log.is_on() {
+                plans.push(InputPlan { input: id.clone(), records: said.records, description: said.description });
+            }
+        }
+        if self.log.is_on() {
+            self.append(BatchEntry::Planned(BatchPlan { time: progress.tick.time, inputs: plans }))?;
+        }
+        progress.planned = true;
+        Ok(())
+    }
+
+    fn append(&mut self, entry: BatchEntry) -> Result<(), Failure> {
+        guard_driver(|| self.log.append(entry)).map_err(|e| ("the batch log".to_owned(), e))
+    }
+
+    fn name(&self, output: usize) -> String {
+        let o = &self.outputs[output];
+        format!("output {output}, {} at {}", o.kind, o.site)
+    }
+
+    /// 6 settle: commit, strictly in batch order · 7 forget what nobody needs.
+    fn commit(&mut self, progress: &Progress, clock: &dyn Clock) {
+        let t = progress.tick.time;
+        self.nodes.iter().for_each(|n| n.settle(t, true));
+        self.inputs.iter().for_each(|i| i.settle(t));
+        let skipped: u64 = self.skips.iter().map(|s| s.take(t)).sum();
+        {
+            let mut shared = self.control.shared();
+            let status = &mut shared.status;
+            // A batch that was set aside and run again does not turn the clock back.
+            status.last_batch = status.last_batch.max(Some(t));
+            status.completed_batches += 1;
+            status.coalesced_ticks += progress.coalesced;
+            status.processed_records += progress.records;
+            status.skipped_records += skipped;
+        }
+        let newest = self.control.shared().status.last_batch.unwrap_or(t);
+        self.nodes.iter().for_each(|n| n.forget(newest));
+        self.control.bus.post(|| StreamingEvent::BatchCompleted(progress.info(clock.nanos())));
+    }
+
+    /// Keeps a failed batch's records and lets the stream go on.
+    pub(crate) fn set_aside(&mut self, error: &BatchError) {
+        let t = error.time;
+        self.inputs.iter().for_each(|i| i.set_aside(t));
+        if !self.aside.contains(&t) {
+            self.aside.push_back(t);
+        }
+        if self.aside.len() > MOST_ASIDE {
+            let oldest = self.aside[0];
+            tracing::warn!("more than {MOST_ASIDE} batches lie aside; batch {oldest} is dropped with its records");
+            self.drop_aside(oldest);
+            self.control.shared().status.set_aside_dropped += 1;
+        }
+        if self.log.is_on() {
+            let done = BatchDone { time: t, outputs: Vec::new(), set_aside: Some(error.to_string()) };
+            if let Err((_, e)) = self.append(BatchEntry::Completed(done)) {
+                tracing::error!("batch {t} was set aside, but the log did not take it: {e}");
+            }
+        }
+        self.nodes.iter().for_each(|n| n.forget(t));
+        self.publish_aside();
+    }
+    fn drop_aside(&mut self, t: Time) {
+        self.inputs.iter().for_each(|i| i.discard(t));
+        self.aside.retain(|a| *a != t);
+        self.publish_aside();
+    }
+    fn publish_aside(&self) {
+        self.control.shared().status.set_aside = self.aside.iter().copied().collect();
+    }
+    /// How many RDDs are remembered.
+    pub(crate) fn memoised(&self) -> usize {
+        self.nodes.iter().map(|n| n.memoised()).sum()
+    }
+    /// Records a failure for `await_termination` and the health state.
+    pub(crate) fn report(&self, error: &BatchError, health: fn(Arc<BatchError>) -> super::Health) {
+        let error = error.clone();
+        self.control.change(move |shared| {
+            shared.error = Some(Error::Batch(error.clone()));
+            shared.status.health = health(Arc::new(error));
+        });
+    }
+}
+
+impl Progress {
+    fn info(&self, now: u64) -> BatchInfo {
+        BatchInfo {
+            time: self.tick.time,
+            records: self.records,
+            scheduling_delay_us: self.scheduling_delay_us,
+            processing_us: (now - self.begun) / 1000,
+            outputs: self.outputs.iter().flatten().cloned().collect(),
+            coalesced: self.coalesced,
+            attempt: self.attempt,
+            failure: None,
+        }
+    }
+}

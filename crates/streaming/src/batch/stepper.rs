@@ -1,0 +1,85 @@
+//! [`Stepper`]: a started graph that is driven batch by batch on the calling thread.
+use super::{
+    control::{FailurePolicy, Health, StreamingState},
+    runner::Runner,
+    ticker::Ticker,
+};
+use crate::{Error, Result, StreamingEvent};
+use winterbourne_base::Time;
+
+/// A started graph without a loop: each [`step`](Stepper::step) runs the next batch to its end on the calling thread.
+/// For tests, and for programs that bring their own loop; made by
+/// [`StreamingContext::start_stepped`](crate::StreamingContext::start_stepped).
+pub struct Stepper {
+    pub(crate) runner: Runner,
+    pub(crate) ticker: Ticker,
+    /// A batch that failed and is to be run next.
+    pub(crate) failed: Option<super::ticker::Due>,
+}
+impl Stepper {
+    /// The time of the next batch.
+    pub fn next_time(&self) -> Time {
+        self.failed.map_or(self.ticker.next(), |d| d.time)
+    }
+    /// Runs the next batch; its inputs get what is there now. Under the policy `hold` a batch that failed is the next
+    /// one again.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] if it failed on every attempt; all is undone.
+    pub fn step(&mut self) -> Result<Time> {
+        let due = match self.failed.take() {
+            Some(due) => due,
+            None => self.ticker.due(self.ticker.next()).expect("the next tick is due at its time"),
+        };
+        let control = self.runner.control.clone();
+        match self.runner.run(super::ticker::Due { latest: true, ..due }) {
+            Ok(()) => {
+                control.change(|s| s.status.health = Health::Ok);
+                Ok(due.time)
+            }
+            Err(error) => {
+                match self.runner.settings.on_failure {
+                    FailurePolicy::Skip => self.runner.set_aside(&error),
+                    FailurePolicy::Hold | FailurePolicy::Stop => {
+                        control.change(|s| s.status.health = Health::Held(error.clone().into()));
+                        self.failed = Some(due);
+                    }
+                }
+                Err(Error::Batch(*error))
+            }
+        }
+    }
+    /// Sets a failed batch aside, so that [`step`](Stepper::step) goes on with the one after it.
+    pub fn skip_failed(&mut self) {
+        if self.failed.take().is_some() {
+            let health = self.runner.control.shared().status.health.clone();
+            if let Health::Held(error) = health {
+                self.runner.set_aside(&error);
+            }
+        }
+    }
+    /// Runs a batch that was set aside once more. False if it does not lie aside.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] if it failed again; it stays aside.
+    pub fn rerun(&mut self, time: Time) -> Result<bool> {
+        self.runner.rerun(time).map_err(|e| Error::Batch(*e))
+    }
+    /// The durable ids of inputs, stateful operators and outputs.
+    pub fn operator_ids(&self) -> Vec<String> {
+        self.runner.input_ids.iter().chain(&self.runner.output_ids).cloned().collect()
+    }
+    /// How many RDDs the graph remembers now, over all streams and times.
+    pub fn remembered(&self) -> usize {
+        self.runner.memoised()
+    }
+}
+impl Drop for Stepper {
+    fn drop(&mut self) {
+        let control = &self.runner.control;
+        self.runner.inputs.iter().for_each(|i| i.stop());
+        let now = control.clock.now();
+        control.bus.post(|| StreamingEvent::Stopped(now));
+        control.change(|s| s.state = StreamingState::Stopped);
+    }
+}

@@ -1,0 +1,144 @@
+//! The batch loop: feeds the ticker with time, the runner with batches, and performs stops.
+//!
+//! Shutdown, in order: 1 inputs take in nothing more, and are waited for; 2 what they took in already is run, in batches
+//! at their ticks; 3 the SparkContext is stopped if it is to be; 4 the state is STOPPED and waiters are told; 5 the last
+//! events are delivered. A stop that is not graceful leaves 2 out: the running batch is cancelled and undone.
+use super::{
+    control::{Command, Control, FailurePolicy, Health, Stop, StreamingState},
+    runner::Runner,
+    ticker::Ticker,
+};
+use crate::{BatchError, StreamingEvent, input::Supply};
+use std::sync::Arc;
+use winterbourne_base::Time;
+
+/// Says STOPPED however the loop ends, a bug of ours included: nobody may wait for ever.
+struct Ended(Arc<Control>);
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let now = self.0.clock.now();
+        self.0.bus.post(|| StreamingEvent::Stopped(now));
+        self.0.change(|s| s.state = StreamingState::Stopped);
+        self.0.bus.close();
+    }
+}
+
+/// Runs until the sources end or a stop is asked for.
+pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
+    let control = runner.control.clone();
+    let _ended = Ended(control.clone());
+    control.shared().worker = Some(std::thread::current().id());
+    let mut held: Option<Box<BatchError>> = None;
+    let mut stopping: Option<Time> = None; // until when a graceful stop may take
+    loop {
+        let seen = control.bell.count();
+        let (command, stop) = {
+            let mut shared = control.shared();
+            (shared.commands.pop_front(), shared.stop)
+        };
+        if let Some(stop) = stop {
+            if !stop.graceful {
+                runner.inputs.iter().for_each(|i| i.stop());
+                break finish(&runner, Some(stop));
+            }
+            let until = *stopping.get_or_insert_with(|| begin_graceful(&runner));
+            let waiting = runner.inputs.iter().any(|i| i.supply() == Supply::Waiting);
+            let late = control.clock.now() >= until;
+            if waiting && (late || held.is_some()) {
+                let why = if late {
+                    "spark.streaming.gracefulStopTimeout is over"
+                } else {
+                    "a failed batch holds the stream"
+                };
+                tracing::warn!("stopping although received records wait: {why}");
+            }
+            if !waiting || late || held.is_some() {
+                break finish(&runner, Some(stop));
+            }
+        }
+        if let Some(command) = command {
+            obey(command, &mut runner, &mut held);
+            continue;
+        }
+        if held.is_some() {
+            control.clock.wait(&control.bell, seen, stopping);
+            continue;
+        }
+        if !runner.inputs.is_empty() && runner.inputs.iter().all(|i| i.supply() == Supply::Ended) {
+            break finish(&runner, None);
+        }
+        let now = control.clock.now();
+        let Some(due) = ticker.due(now) else {
+            let next = stopping.map_or(ticker.next(), |until| until.min(ticker.next()));
+            control.clock.wait(&control.bell, seen, Some(next));
+            continue;
+        };
+        let behind = (now - due.time).as_millis() / runner.settings.interval.as_millis();
+        control.shared().status.health = if behind == 0 { Health::Ok } else { Health::Behind { waiting: behind } };
+        if let Err(error) = runner.run(due) {
+            if control.shared().stop.is_some_and(|s| !s.graceful) {
+                continue; // cancelled: that is no failure to report
+            }
+            match runner.settings.on_failure {
+                FailurePolicy::Skip => runner.set_aside(&error),
+                FailurePolicy::Hold => {
+                    runner.report(&error, Health::Held);
+                    held = Some(error);
+                }
+                FailurePolicy::Stop => {
+                    runner.inputs.iter().for_each(|i| i.stop());
+                    runner.report(&error, Health::Failed);
+                    break finish(&runner, None);
+                }
+            }
+        }
+    }
+}
+
+fn begin_graceful(runner: &Runner) -> Time {
+    let clock = &runner.control.clock;
+    let until = clock.now() + runner.settings.graceful_timeout;
+    runner.inputs.iter().for_each(|i| i.stop());
+    runner.inputs.iter().for_each(|i| i.join(&**clock, Some(until)));
+    until
+}
+
+fn obey(command: Command, runner: &mut Runner, held: &mut Option<Box<BatchError>>) {
+    let release = |runner: &Runner| {
+        runner.control.change(|s| {
+            s.error = None;
+            s.status.health = Health::Ok;
+        });
+    };
+    match (command, held.take()) {
+        (Command::RetryHeld, Some(error)) => {
+            release(runner);
+            let due = super::ticker::Due { time: error.time, latest: false, coalesced: 0 };
+            if let Err(again) = runner.run(due) {
+                runner.report(&again, Health::Held);
+                *held = Some(again);
+            }
+        }
+        (Command::SkipHeld, Some(error)) => {
+            runner.set_aside(&error);
+            release(runner);
+        }
+        (Command::RetryHeld | Command::SkipHeld, None) => {}
+        (Command::Rerun(time), still) => {
+            *held = still;
+            match runner.rerun(time) {
+                Ok(true) => {}
+                Ok(false) => tracing::warn!("batch {time} does not lie aside; nothing is run"),
+                Err(e) => tracing::error!("{e}"),
+            }
+        }
+    }
+}
+
+/// The steps after the last batch; STOPPED is said when the loop is left.
+fn finish(runner: &Runner, stop: Option<Stop>) {
+    let Some(stop) = stop else { return };
+    if stop.spark_context.unwrap_or(runner.settings.stop_spark_context) {
+        runner.sc.stop();
+    }
+}

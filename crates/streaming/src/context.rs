@@ -1,0 +1,468 @@
+//! [`StreamingContext`]: the handle a program builds its graph with, starts and stops.
+use crate::{
+    BoxError, DStream, Error, GraphError, Receiver, Result, StreamingEvent, StreamingListener, StreamingState,
+    StreamingStatus,
+    batch::{self, BatchLog, Command, Control, Runner, Settings, Stepper, Stop, Ticker, Unlogged},
+    graph::{Graph, assign, spread_remember},
+    input::{Input, QueueInput, QueueOptions, RddQueue, ReceiverInput, add_input},
+    receive::{self, ReceiverStream, SocketReceiver},
+};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+};
+use winterbourne_base::{Clock, Duration, IntoDuration, SparkConf, SystemClock, Time, conf::keys, signal, thread};
+use winterbourne_engine::{Data, Site, SparkContext, Text};
+
+type Console = Arc<Mutex<dyn io::Write + Send>>;
+
+struct Inner {
+    batch: Duration,
+    graph: Graph,
+    control: Arc<Control>,
+    console: Mutex<Console>,
+    log: Mutex<Option<Box<dyn BatchLog>>>,
+    receivers: AtomicUsize,
+    /// Names the jobs of this context among those of its SparkContext.
+    job_group: String,
+    threads: Mutex<Threads>,
+}
+#[derive(Default)]
+struct Threads {
+    joins: Vec<JoinHandle<()>>,
+    signals: Option<signal::SignalGuard>,
+}
+
+/// The entry point of a streaming program.
+///
+/// Build the graph from inputs, start it, wait. A handle, cheap to clone and to send to another thread (to stop the
+/// stream from there); several contexts may run in one process, also on one SparkContext.
+///
+/// ```no_run
+/// use winterbourne_streaming::{StreamingContext, seconds};
+/// use winterbourne_engine::{SparkConf, Text};
+/// let ssc = StreamingContext::from_conf(SparkConf::new().set_app_name("words"), seconds(1))?;
+/// ssc.socket_text_stream("localhost", 9999)
+///     .flat_map(Text::words)
+///     .map(|word| (word, 1u64))
+///     .reduce_by_key(|a, b| a + b)
+///     .print();
+/// ssc.start()?;
+/// ssc.await_termination()?;
+/// # Ok::<(), winterbourne_streaming::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct StreamingContext {
+    inner: Arc<Inner>,
+    sc: SparkContext,
+}
+
+impl StreamingContext {
+    /// A context on an existing SparkContext, with a batch every `interval`.
+    ///
+    /// # Errors
+    /// [`Error::BatchInterval`] if the interval is zero or not whole milliseconds.
+    pub fn new(sc: &SparkContext, interval: impl IntoDuration) -> Result<Self> {
+        Self::with_clock(sc, interval, Arc::new(SystemClock))
+    }
+    /// A context on a SparkContext of its own.
+    ///
+    /// # Errors
+    /// [`Error::BatchInterval`], and what [`SparkContext::new`] says of the configuration.
+    pub fn from_conf(conf: impl Into<SparkConf>, interval: impl IntoDuration) -> Result<Self> {
+        // The interval first: a context with threads should not be made for nothing.
+        let interval = checked(interval)?;
+        Self::new(&SparkContext::new(conf)?, interval)
+    }
+    /// A context whose every timer runs on `clock`: with a [`ManualClock`](winterbourne_base::ManualClock), time passes
+    /// when the program says so.
+    ///
+    /// # Errors
+    /// [`Error::BatchInterval`].
+    pub fn with_clock(sc: &SparkContext, interval: impl IntoDuration, clock: Arc<dyn Clock>) -> Result<Self> {
+        static CONTEXTS: AtomicU64 = AtomicU64::new(0);
+        let inner = Inner {
+            batch: checked(interval)?,
+            graph: Graph::default(),
+            control: Control::new(clock),
+            console: Mutex::new(Arc::new(Mutex::new(io::stdout()))),
+            log: Mutex::default(),
+            receivers: AtomicUsize::new(0),
+            job_group: format!("streaming-{}", CONTEXTS.fetch_add(1, Relaxed)),
+            threads: Mutex::default(),
+        };
+        Ok(StreamingContext { inner: Arc::new(inner), sc: sc.clone() })
+    }
+    /// The SparkContext underneath.
+    pub fn spark_context(&self) -> &SparkContext {
+        &self.sc
+    }
+    /// The batch interval.
+    pub fn batch_duration(&self) -> Duration {
+        self.inner.batch
+    }
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.inner.graph
+    }
+    pub(crate) fn same(&self, other: &StreamingContext) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+    pub(crate) fn console(&self) -> Console {
+        self.inner.console.lock().expect("plain handle").clone()
+    }
+    /// Where `print` prints from now on, for output operations defined after this call; standard output otherwise.
+    pub fn set_console(&self, console: impl io::Write + Send + 'static) {
+        *self.inner.console.lock().expect("plain handle") = Arc::new(Mutex::new(console));
+    }
+    /// Every stream keeps its RDDs at least this long, for [`transform`](DStream::transform) bodies and other threads
+    /// that look back.
+    pub fn remember(&self, duration: Duration) {
+        let mut parts = self.graph().parts();
+        parts.remember = parts.remember.max(duration);
+    }
+    /// Records every batch in `log` from `start` on. The default keeps nothing.
+    pub fn set_batch_log(&self, log: impl BatchLog) {
+        *self.inner.log.lock().expect("plain handle") = Some(Box::new(log));
+    }
+    /// Tells `listener` of every event from now on; allowed at any time.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, StreamingEvent, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..5, 2)].into_iter().collect();
+    /// # ssc.queue_stream(&batches).print();
+    /// let (seen, done) = std::sync::mpsc::channel();
+    /// ssc.add_streaming_listener(move |event: &StreamingEvent| {
+    ///     if let StreamingEvent::BatchCompleted(info) = event {
+    ///         let _ = seen.send(info.time);
+    ///     }
+    /// });
+    /// let time = ssc.start_stepped()?.step()?;
+    /// assert_eq!(done.try_recv(), Ok(time));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "addStreamingListener")]
+    pub fn add_streaming_listener(&self, listener: impl StreamingListener) {
+        self.inner.control.bus.add(Box::new(listener));
+    }
+
+    /// Lines of UTF-8 text from a TCP server, which this connects to as a client. Lines end at `\n`, `\r\n` or `\r`; bytes
+    /// that are not UTF-8 are replaced and counted; a line longer than `spark.streaming.receiver.maxLineLength` is
+    /// dropped and counted. When the server cannot be reached or ends the connection, it is tried again after
+    /// `spark.streaming.receiverRestartDelay`; with `spark.streaming.socket.reconnect` false the end of the connection is
+    /// the end of the stream.
+    #[doc(alias = "socketTextStream")]
+    #[track_caller]
+    pub fn socket_text_stream(&self, host: impl Into<String>, port: u16) -> DStream<Text> {
+        let host = host.into();
+        let param = format!("{host}:{port}");
+        self.receive_at("socket_text_stream", Site::caller(), param, SocketReceiver::text(host, port))
+    }
+    /// The records of a receiver of your own; see [`Receiver`].
+    #[doc(alias = "receiverStream")]
+    #[track_caller]
+    pub fn receiver_stream<T: Data>(&self, receiver: impl Receiver<T>) -> DStream<T> {
+        let param = receiver.name();
+        self.receive_at("receiver_stream", Site::caller(), param, receiver)
+    }
+    fn receive_at<T: Data>(
+        &self,
+        kind: &'static str,
+        site: Site,
+        param: String,
+        receiver: impl Receiver<T>,
+    ) -> DStream<T> {
+        let control = &self.inner.control;
+        let settings = receive::Settings::of(self.sc.conf(), self.inner.batch).unwrap_or_else(|e| {
+            self.graph().wrong(site, e.to_string());
+            receive::Settings::of(&SparkConf::empty(), self.inner.batch).expect("the defaults are good")
+        });
+        let bus = control.bus.clone();
+        let setup = receive::Setup {
+            id: self.inner.receivers.fetch_add(1, Relaxed),
+            batch: self.inner.batch,
+            clock: control.clock.clone(),
+            settings,
+            events: Arc::new(move |e| bus.post(|| e.into())),
+            bell: control.bell.clone(),
+        };
+        let stream = ReceiverStream::new(setup, Box::new(receiver));
+        add_input(self, kind, site, param, ReceiverInput { stream, site })
+    }
+    /// The RDDs of a queue, one per batch; nothing while it is empty. The stream ends when the queue is closed and
+    /// empty. For tests: the records exist only in memory.
+    #[doc(alias = "queueStream")]
+    #[track_caller]
+    pub fn queue_stream<T: Data>(&self, queue: &RddQueue<T>) -> DStream<T> {
+        self.queue_at(Site::caller(), queue, QueueOptions::default())
+    }
+    /// [`queue_stream`](StreamingContext::queue_stream) with options: all at once, a default RDD.
+    #[track_caller]
+    pub fn queue_stream_with<T: Data>(&self, queue: &RddQueue<T>, options: QueueOptions<T>) -> DStream<T> {
+        self.queue_at(Site::caller(), queue, options)
+    }
+    fn queue_at<T: Data>(&self, site: Site, queue: &RddQueue<T>, options: QueueOptions<T>) -> DStream<T> {
+        let input = QueueInput::new(queue.clone(), options, site, self.inner.control.bell.clone());
+        add_input(self, "queue_stream", site, String::new(), input)
+    }
+    /// A source of your own that plans on the driver; see [`Input`]. `name` tells it from its like and is part of its
+    /// durable id.
+    #[track_caller]
+    pub fn input_stream<T: Data>(&self, name: impl Into<String>, input: impl Input<T>) -> DStream<T> {
+        add_input(self, "input_stream", Site::caller(), name.into(), input)
+    }
+
+    /// Checks and freezes the graph, starts the inputs and the batch loop, and returns. The first batch is the next
+    /// multiple of the interval after now. Starting twice does nothing but warn.
+    ///
+    /// # Errors
+    /// [`Error::Graph`] with everything wrong with the graph: the context is as before and can be corrected;
+    /// [`Error::AlreadyStopped`]; [`Error::System`] if no thread can be had.
+    pub fn start(&self) -> Result<()> {
+        let Some((runner, ticker)) = self.freeze(self.inner.control.clock.now())? else {
+            tracing::warn!("StreamingContext has already been started");
+            return Ok(());
+        };
+        let control = &self.inner.control;
+        let mut threads = self.inner.threads.lock().expect("plain list");
+        if self.setting(keys::STOP_GRACEFULLY_ON_SHUTDOWN)? {
+            let (control, canceller, group) = (control.clone(), self.sc.canceller(), self.inner.job_group.clone());
+            let on_signal = move |count| match count {
+                1 => request_stop(&control, &canceller, &group, Stop::gracefully()),
+                // The second one means it: the state is the batch log's, so nothing is lost that it holds.
+                _ => std::process::exit(130),
+            };
+            let guard = signal::on_interrupt(on_signal).map_err(|e| system("the signal handler", e))?;
+            threads.signals = Some(guard);
+        }
+        threads.joins.push(control.bus.start(control.clock.clone()).map_err(|e| system("the listener thread", e))?);
+        let loop_ = thread::spawn_with_stack("streaming-batches", 16 << 20, move || batch::run(runner, ticker));
+        threads.joins.push(loop_.map_err(|e| system("the batch thread", e))?);
+        Ok(())
+    }
+    /// As [`start`](StreamingContext::start), without a loop: the caller runs batch after batch with
+    /// [`Stepper::step`]. Receivers run on their threads all the same.
+    ///
+    /// # Errors
+    /// As `start`; [`Error::Graph`] also if the context was started already.
+    pub fn start_stepped(&self) -> Result<Stepper> {
+        let frozen = self.freeze(self.inner.control.clock.now())?;
+        let (runner, ticker) = frozen.ok_or_else(|| {
+            let what = "start_stepped after start; a context runs in one way only".into();
+            Error::Graph(vec![GraphError { site: Site::caller(), what }])
+        })?;
+        Ok(Stepper { runner, ticker, failed: None })
+    }
+
+    /// Everything `start` does before threads: none if the context is active already.
+    #[expect(clippy::too_many_lines, reason = "the numbered steps of a start, each used once")]
+    fn freeze(&self, now: Time) -> Result<Option<(Runner, Ticker)>> {
+        let control = &self.inner.control;
+        match control.state() {
+            StreamingState::Active => return Ok(None),
+            StreamingState::Stopped => return Err(Error::AlreadyStopped),
+            StreamingState::Initialized => {}
+        }
+        let settings = self.settings()?;
+        let mut parts = self.graph().parts();
+        let ids = assign(&parts.nodes, &parts.outputs);
+        let mut errors = parts.errors.clone();
+        if parts.outputs.is_empty() {
+            let what = "no output operations registered, so nothing to execute; add print() or foreach_rdd(…)".into();
+            errors.push(GraphError { site: Site::caller(), what });
+        }
+        let log = self.inner.log.lock().expect("plain handle").take();
+        let log = log.unwrap_or_else(|| Box::new(Unlogged));
+        if log.is_on() {
+            errors.extend(ids.clashes);
+        }
+        if !errors.is_empty() {
+            if log.is_on() {
+                *self.inner.log.lock().expect("plain handle") = Some(log);
+            }
+            // What was said wrongly stays wrong; only what start itself found may be corrected by adding to the graph.
+            return Err(Error::Graph(errors));
+        }
+        // Inputs are started before anything is taken out of the graph: a failure leaves the context as it was.
+        for (n, input) in parts.inputs.iter().enumerate() {
+            if let Err(e) = input.start() {
+                parts.inputs[..n].iter().for_each(|i| i.stop());
+                return Err(Error::Engine(Arc::new(winterbourne_engine::Error::from(e))));
+            }
+        }
+        parts.frozen = Some("starting");
+        let nodes = std::mem::take(&mut parts.nodes);
+        let inputs = std::mem::take(&mut parts.inputs);
+        let outputs = std::mem::take(&mut parts.outputs);
+        let skips = std::mem::take(&mut parts.skips);
+        spread_remember(&nodes, parts.remember);
+        drop(parts);
+        let zero = Ticker::zero_for(now, self.inner.batch);
+        nodes.iter().for_each(|n| n.meta().set_zero(zero));
+        let slides = nodes.iter().map(|n| n.meta().slide).collect();
+        let input_ids = ids.nodes.into_iter().flatten().collect();
+        control.watch(&inputs);
+        let ticker = Ticker::new(zero, self.inner.batch, settings.max_queued, slides);
+        let runner = Runner {
+            sc: self.sc.clone(),
+            nodes,
+            inputs,
+            input_ids,
+            outputs,
+            output_ids: ids.outputs,
+            skips,
+            log,
+            control: control.clone(),
+            settings,
+            job_group: self.inner.job_group.clone(),
+            aside: VecDeque::new(),
+        };
+        control.change(|s| s.state = StreamingState::Active);
+        control.bus.post(|| StreamingEvent::Started(now));
+        Ok(Some((runner, ticker)))
+    }
+    fn setting<T: winterbourne_base::conf::Value>(&self, key: winterbourne_base::conf::Key<T>) -> Result<T> {
+        Ok(self.sc.conf().value(key)?)
+    }
+    fn settings(&self) -> Result<Settings> {
+        let timeout = self.setting(keys::GRACEFUL_STOP_TIMEOUT)?;
+        Ok(Settings {
+            interval: self.inner.batch,
+            max_attempts: self.setting(keys::BATCH_MAX_ATTEMPTS)?.max(1),
+            on_failure: self.setting(keys::BATCH_ON_FAILURE)?.parse().unwrap_or_default(),
+            max_queued: self.setting(keys::BATCH_MAX_QUEUED)?,
+            graceful_timeout: timeout.unwrap_or(self.inner.batch * 10),
+            stop_spark_context: self.setting(keys::STOP_SPARK_CONTEXT_BY_DEFAULT)?,
+        })
+    }
+
+    /// Where the context is in its life.
+    #[doc(alias = "getState")]
+    pub fn state(&self) -> StreamingState {
+        self.inner.control.state()
+    }
+    /// What was done so far, how the stream is doing and why, and the state of every receiver.
+    pub fn status(&self) -> StreamingStatus {
+        self.inner.control.status()
+    }
+    /// Waits until the stream has ended: all its sources have, or somebody stopped it.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] when a batch failed on every attempt and holds or ended the stream (after
+    /// [`retry_held_batch`](StreamingContext::retry_held_batch) or
+    /// [`skip_held_batch`](StreamingContext::skip_held_batch), wait again); [`Error::Frozen`] when the graph was touched
+    /// after the start.
+    pub fn await_termination(&self) -> Result<()> {
+        self.await_end(None).map(drop)
+    }
+    /// As [`await_termination`](StreamingContext::await_termination), for at most `timeout`; whether the stream has
+    /// ended.
+    ///
+    /// # Errors
+    /// As `await_termination`, the same error each time.
+    pub fn await_termination_or_timeout(&self, timeout: impl Into<std::time::Duration>) -> Result<bool> {
+        let ms = u64::try_from(timeout.into().as_millis()).unwrap_or(u64::MAX);
+        self.await_end(Some(self.inner.control.clock.now() + Duration::from_millis(ms)))
+    }
+    fn await_end(&self, deadline: Option<Time>) -> Result<bool> {
+        let late = self.graph().parts().late.first().cloned();
+        late.map_or_else(|| self.inner.control.await_end(deadline), Err)
+    }
+    /// Stops the stream and waits until it has stopped. [`Stop::gracefully`] finishes what was received first, within
+    /// `spark.streaming.gracefulStopTimeout`; [`Stop::now`] cancels the running batch and undoes it. The SparkContext is
+    /// stopped too, unless told otherwise. From within a batch (a `foreach_rdd` body, say) or a listener the stop is only
+    /// asked for: it happens when the batch is done. Before `start` the context is merely marked; a second call waits
+    /// for the first, and may turn a graceful stop into one at once.
+    pub fn stop(&self, how: Stop) {
+        let control = &self.inner.control;
+        self.graph().parts().frozen = Some("stopping");
+        if control.state() == StreamingState::Initialized {
+            tracing::warn!("StreamingContext has not been started yet");
+            control.change(|s| s.state = StreamingState::Stopped);
+        }
+        let over = control.state() == StreamingState::Stopped;
+        if over {
+            if how.spark_context.unwrap_or_else(|| self.setting(keys::STOP_SPARK_CONTEXT_BY_DEFAULT).unwrap_or(true)) {
+                self.sc.stop();
+            }
+        } else {
+            request_stop(control, &self.sc.canceller(), &self.inner.job_group, how);
+        }
+        if control.is_worker() {
+            return;
+        }
+        self.join();
+    }
+    /// Waits for the threads, except the one that calls.
+    fn join(&self) {
+        let (joins, signals) = {
+            let mut threads = self.inner.threads.lock().expect("plain list");
+            (std::mem::take(&mut threads.joins), threads.signals.take())
+        };
+        let me = std::thread::current().id();
+        for j in joins {
+            if j.thread().id() != me {
+                // The threads' loops do not unwind, and say STOPPED if they do.
+                let _ = j.join();
+            }
+        }
+        drop(signals);
+    }
+    /// Runs the batch that holds the stream again. Does nothing if none does.
+    pub fn retry_held_batch(&self) {
+        self.command(Command::RetryHeld);
+    }
+    /// Sets the batch that holds the stream aside and goes on. Does nothing if none does.
+    pub fn skip_held_batch(&self) {
+        self.command(Command::SkipHeld);
+    }
+    /// Runs a batch that was set aside once more, between two others; see
+    /// [`StreamingStatus::set_aside`](crate::StreamingStatus). Its records are the ones it had; windows see what is still
+    /// remembered.
+    pub fn rerun_batch(&self, time: Time) {
+        self.command(Command::Rerun(time));
+    }
+    fn command(&self, c: Command) {
+        self.inner.control.change(|s| {
+            // Whoever waits from now on waits for what comes of it.
+            if matches!(c, Command::RetryHeld | Command::SkipHeld) {
+                s.error = None;
+            }
+            s.commands.push_back(c);
+        });
+    }
+}
+
+fn request_stop(control: &Control, canceller: &winterbourne_engine::Canceller, group: &str, how: Stop) {
+    control.change(|s| {
+        // A stop at once overrules a graceful one, not the other way round.
+        if s.stop.is_none_or(|before| before.graceful) {
+            s.stop = Some(how);
+        }
+    });
+    if !how.graceful {
+        canceller.cancel_job_group(group);
+    }
+}
+
+fn checked(interval: impl IntoDuration) -> Result<Duration> {
+    let d = interval.into_duration().map_err(|e| Error::interval(&e))?;
+    if d.is_zero() { Err(Error::zero_interval(d)) } else { Ok(d) }
+}
+
+fn system(what: &str, e: io::Error) -> Error {
+    Error::System { what: what.into(), source: Arc::new(e) }
+}
+
+impl From<BoxError> for Error {
+    fn from(e: BoxError) -> Self {
+        Error::Engine(Arc::new(winterbourne_engine::Error::from(e)))
+    }
+}

@@ -1,0 +1,116 @@
+//! [`DStream`]: a handle on a node of the graph. Every operator boxes its closure once and calls the engine's `*_at`
+//! twin for each batch, so that nothing is compiled twice.
+mod output;
+mod pair;
+mod stateless;
+mod window;
+
+pub(crate) use stateless::Skips;
+
+use crate::{
+    StreamingContext,
+    graph::{StreamMeta, StreamOp},
+};
+use std::{marker::PhantomData, sync::Arc};
+use winterbourne_base::{Duration, IntoDuration, Time};
+use winterbourne_engine::{Data, Rdd, Result, Site};
+
+/// A discretized stream: for every multiple of its slide duration, an [`Rdd`] or nothing to do.
+///
+/// Operators describe; nothing runs before [`start`](StreamingContext::start), and nothing is computed that no output
+/// operation ([`print`](DStream::print), [`foreach_rdd`](DStream::foreach_rdd)) asks for. `!Send`: a record closure or a
+/// driver closure that captures one does not compile (Spark finds that at run time). Mistakes in building the graph
+/// are kept with their call sites and come out of `start`, all at once.
+///
+/// ```
+/// use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+/// use winterbourne_engine::{SparkConf, SparkContext};
+/// let sc = SparkContext::new(SparkConf::empty().set_app_name("doc").set_master("local[2]"))?;
+/// let ssc = StreamingContext::new(&sc, seconds(1))?;
+/// let batches: RddQueue<u64> = [sc.range(0..5, 2), sc.range(5..9, 2)].into_iter().collect();
+/// let evens = ssc.queue_stream(&batches).filter(|x| x % 2 == 0);
+/// let (seen, out) = std::sync::mpsc::channel();
+/// evens.foreach_rdd(move |rdd, _time| Ok(seen.send(rdd.collect()?)?));
+/// let mut run = ssc.start_stepped()?;
+/// run.step()?;
+/// run.step()?;
+/// assert_eq!(out.try_iter().collect::<Vec<_>>(), [vec![0, 2, 4], vec![6, 8]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a DStream is lazy: nothing runs without an output operation"]
+pub struct DStream<T: Data> {
+    pub(crate) op: Arc<StreamOp<T>>,
+    pub(crate) ssc: StreamingContext,
+    graph_only: PhantomData<GraphOnly>,
+}
+/// Makes a stream stay on the thread that builds the graph; named so that rustc's message says it.
+#[derive(Clone, Copy)]
+struct GraphOnly(PhantomData<*const ()>);
+
+impl<T: Data> Clone for DStream<T> {
+    fn clone(&self) -> Self {
+        DStream { op: self.op.clone(), ssc: self.ssc.clone(), graph_only: PhantomData }
+    }
+}
+
+impl<T: Data> DStream<T> {
+    /// Adds a node to the graph and returns its handle.
+    pub(crate) fn of(ssc: &StreamingContext, op: Arc<StreamOp<T>>) -> Self {
+        let meta = &op.meta;
+        if ssc.graph().may_add(meta.kind, meta.site) {
+            ssc.graph().parts().nodes.push(op.clone());
+        }
+        DStream { op, ssc: ssc.clone(), graph_only: PhantomData }
+    }
+    /// A stream with this one as its only parent. No RDD here means no RDD there.
+    pub(crate) fn child<U: Data>(
+        &self,
+        kind: &'static str,
+        site: Site,
+        f: impl Fn(&Rdd<T>, Time) -> Result<Rdd<U>> + Send + Sync + 'static,
+    ) -> DStream<U> {
+        let parent = self.op.clone();
+        let meta = StreamMeta::new(kind, site, self.slide_duration()).parent(&self.op);
+        let op = StreamOp::new(meta, move |t| parent.rdd(t)?.map(|r| f(&r, t)).transpose());
+        DStream::of(&self.ssc, op)
+    }
+    /// Remembers a mistake for `start` to report.
+    pub(crate) fn wrong(&self, site: Site, what: impl Into<String>) {
+        self.ssc.graph().wrong(site, what);
+    }
+    /// A duration given by the user; if it cannot be one, the mistake is remembered and the slide taken instead.
+    pub(crate) fn duration(&self, site: Site, what: &str, given: impl IntoDuration) -> Duration {
+        given.into_duration().unwrap_or_else(|e| {
+            self.wrong(site, format!("the {what} duration: {e}"));
+            self.slide_duration()
+        })
+    }
+    /// How far apart its RDDs are.
+    pub fn slide_duration(&self) -> Duration {
+        self.op.meta.slide
+    }
+    /// The context it belongs to.
+    #[doc(alias = "context")]
+    pub fn streaming_context(&self) -> &StreamingContext {
+        &self.ssc
+    }
+    /// Gives this operator a durable name. State, offsets and commits are kept under it, and the names of what follows
+    /// are derived from it, so that editing the graph above does not disturb them. Without one the name is derived from
+    /// the operator's kind, parameters and ancestry.
+    pub fn uid(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        let site = self.op.meta.site;
+        if name.is_empty() {
+            self.wrong(site, "a uid must not be empty");
+        } else if let Err(second) = self.op.meta.uid.set(name) {
+            self.wrong(site, format!("the uid is set twice, now to {second:?}; remove one"));
+        }
+        self
+    }
+    /// Keeps each of its RDDs in memory once computed, as long as it is remembered: worth it where several output
+    /// operations or windows read it.
+    pub fn cache(self) -> Self {
+        self.op.meta.persist();
+        self
+    }
+}

@@ -1,0 +1,115 @@
+//! Output operations: what makes a stream run.
+use super::DStream;
+use crate::graph::{Job, Output};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+};
+use winterbourne_base::Time;
+use winterbourne_engine::{BoxError, Data, Error, Rdd, Result, Show, Site, show};
+
+/// Under and over the time, as Spark prints it.
+const RULE: &str = "-------------------------------------------";
+const PRINTED: usize = 10;
+
+impl<T: Data> DStream<T> {
+    /// Runs `f` on the driver for the RDD of every batch, in registration order with the other output operations. What
+    /// it does to the outside is done at least once: a batch that failed is tried again (an output that succeeded is not
+    /// repeated). The body ends in `Ok(())`; any error fails the batch.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..5, 2)].into_iter().collect();
+    /// let mut total = 0; // an ordinary closure: it may own and change things
+    /// ssc.queue_stream(&batches).foreach_rdd(move |rdd, time| {
+    ///     total += rdd.count()?;
+    ///     println!("{time}: {total} so far");
+    ///     Ok(())
+    /// });
+    /// ssc.start_stepped()?.step()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "foreachRDD")]
+    #[track_caller]
+    pub fn foreach_rdd(&self, f: impl FnMut(&Rdd<T>, Time) -> Result<(), BoxError> + Send + 'static) {
+        self.output("foreach_rdd", Site::caller(), f);
+    }
+    /// Prints the first ten records of every batch to standard output, in Spark's format.
+    #[track_caller]
+    pub fn print(&self)
+    where
+        T: Show,
+    {
+        self.print_at(Site::caller(), PRINTED);
+    }
+    /// Prints the first `n` records of every batch: a line of 43 dashes, `Time: <ms> ms`, the dashes again, the records
+    /// in their [text form](winterbourne_engine::show), `...` if there are more, and an empty line. Computes no more
+    /// partitions than needed.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..5, 2)].into_iter().collect();
+    /// ssc.queue_stream(&batches).map(|x| (x, x * x)).print_n(2);
+    /// ssc.start_stepped()?.step()?;
+    /// // -------------------------------------------
+    /// // Time: 1763827200000 ms
+    /// // -------------------------------------------
+    /// // (0,0)
+    /// // (1,1)
+    /// // ...
+    /// //
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn print_n(&self, n: usize)
+    where
+        T: Show,
+    {
+        self.print_at(Site::caller(), n);
+    }
+    fn print_at(&self, site: Site, n: usize)
+    where
+        T: Show,
+    {
+        let console = self.ssc.console();
+        self.output("print", site, move |rdd, time| {
+            let first = rdd.take(n.saturating_add(1))?;
+            let mut text = format!("{RULE}\nTime: {time}\n{RULE}\n");
+            for x in first.iter().take(n) {
+                writeln!(text, "{}", show(x))?;
+            }
+            text.push_str(if first.len() > n { "...\n\n" } else { "\n" });
+            let mut console = console.lock().unwrap_or_else(PoisonError::into_inner);
+            console.write_all(text.as_bytes())?;
+            Ok(console.flush()?)
+        });
+    }
+    fn output(
+        &self,
+        kind: &'static str,
+        site: Site,
+        f: impl FnMut(&Rdd<T>, Time) -> Result<(), BoxError> + Send + 'static,
+    ) {
+        if !self.ssc.graph().may_add(kind, site) {
+            return;
+        }
+        let (f, op) = (Arc::new(Mutex::new(f)), self.op.clone());
+        let generate = move |t| -> Result<Option<Job>> {
+            let Some(rdd) = op.rdd(t)? else { return Ok(None) };
+            let f = f.clone();
+            Ok(Some(Box::new(move || {
+                // One job of an output runs at a time; a panic fails its batch, not the ones after it.
+                let mut f = f.lock().unwrap_or_else(PoisonError::into_inner);
+                f(&rdd, t).map_err(Error::from)
+            })))
+        };
+        let parent = self.op.clone();
+        self.ssc.graph().parts().outputs.push(Output { kind, site, parent, generate: Box::new(generate) });
+    }
+}

@@ -1,0 +1,194 @@
+//! What a streaming program tells its listeners.
+//!
+//! Events are handed over on a thread of their own, in order, through a bounded queue; a listener too slow for it loses
+//! the oldest waiting events, and the loss is counted ([`StreamingStatus::events_dropped`](crate::StreamingStatus)).
+//! Without listeners nothing is made and nothing is paid.
+use crate::receive::{ReceiverEvent, ReceiverInfo};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering::*},
+    },
+};
+use winterbourne_base::{Clock, Time, clock::Bell, thread};
+
+/// What is known of a batch. Durations are in microseconds; times are on the context's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchInfo {
+    /// The batch.
+    pub time: Time,
+    /// Records planned, as far as the inputs know their number beforehand.
+    pub records: u64,
+    /// From the batch time until work on it began.
+    pub scheduling_delay_us: u64,
+    /// From the beginning of the work until its end; 0 while it runs.
+    pub processing_us: u64,
+    /// Its output operations.
+    pub outputs: Vec<OutputInfo>,
+    /// Ticks without a batch of their own since the last one.
+    pub coalesced: u64,
+    /// Which attempt this is.
+    pub attempt: u64,
+    /// Why this attempt failed.
+    pub failure: Option<String>,
+}
+impl BatchInfo {
+    /// From the batch time until its end.
+    pub fn total_delay_us(&self) -> u64 {
+        self.scheduling_delay_us + self.processing_us
+    }
+}
+
+/// What is known of one output operation of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutputInfo {
+    /// Its number, in registration order.
+    pub id: usize,
+    /// `print at src/main.rs:7:10`.
+    pub name: String,
+    /// How long its job took, in microseconds.
+    pub duration_us: u64,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StreamingEvent {
+    /// The context was started, at this time.
+    Started(Time),
+    /// A receiver began to receive, also after a restart.
+    ReceiverStarted(ReceiverInfo),
+    /// A receiver reported an error.
+    ReceiverError(ReceiverInfo),
+    /// A receiver's run ended: it failed and waits for its restart, or ended, or was stopped.
+    ReceiverStopped(ReceiverInfo),
+    /// A batch was planned: its inputs are known.
+    BatchSubmitted(BatchInfo),
+    /// Work on a batch begins.
+    BatchStarted(BatchInfo),
+    /// A batch is done.
+    BatchCompleted(BatchInfo),
+    /// A batch failed on its last attempt.
+    BatchFailed(BatchInfo),
+    /// The context has stopped, at this time.
+    Stopped(Time),
+}
+impl From<ReceiverEvent> for StreamingEvent {
+    fn from(e: ReceiverEvent) -> Self {
+        match e {
+            ReceiverEvent::Started(i) => StreamingEvent::ReceiverStarted(i),
+            ReceiverEvent::Error(i) => StreamingEvent::ReceiverError(i),
+            ReceiverEvent::Stopped(i) => StreamingEvent::ReceiverStopped(i),
+        }
+    }
+}
+
+/// Told of events, one at a time. Register with
+/// [`StreamingContext::add_streaming_listener`](crate::StreamingContext::add_streaming_listener). Closures are
+/// listeners.
+pub trait StreamingListener: Send + 'static {
+    /// Something happened.
+    fn on_event(&mut self, event: &StreamingEvent);
+}
+impl<F: FnMut(&StreamingEvent) + Send + 'static> StreamingListener for F {
+    fn on_event(&mut self, event: &StreamingEvent) {
+        self(event);
+    }
+}
+
+/// Events that may wait, as in Spark.
+const QUEUE: usize = 10_000;
+
+#[derive(Default)]
+struct Waiting {
+    events: VecDeque<StreamingEvent>,
+    closed: bool,
+}
+/// The one event stream of a context.
+#[derive(Default)]
+pub(crate) struct Bus {
+    listened: AtomicBool,
+    listeners: Mutex<Vec<Box<dyn StreamingListener>>>,
+    waiting: Mutex<Waiting>,
+    bell: Bell,
+    dropped: AtomicU64,
+    /// A thread delivers; otherwise `post` does.
+    threaded: AtomicBool,
+}
+impl Bus {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().expect("no user code runs under this lock")
+    }
+    pub(crate) fn add(&self, l: Box<dyn StreamingListener>) {
+        self.listeners.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(l);
+        self.listened.store(true, Release);
+    }
+    /// Whether anybody listens: ask before making an event.
+    pub(crate) fn is_listened(&self) -> bool {
+        self.listened.load(Acquire)
+    }
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+    pub(crate) fn post(&self, event: impl FnOnce() -> StreamingEvent) {
+        if !self.is_listened() {
+            return;
+        }
+        let event = event();
+        if !self.threaded.load(Acquire) {
+            return self.deliver(&event);
+        }
+        let mut waiting = self.waiting();
+        if waiting.events.len() >= QUEUE {
+            waiting.events.pop_front();
+            if self.dropped.fetch_add(1, Relaxed) == 0 {
+                tracing::warn!(
+                    "a streaming listener is too slow: more than {QUEUE} events wait, the oldest are dropped"
+                );
+            }
+        }
+        waiting.events.push_back(event);
+        drop(waiting);
+        self.bell.ring();
+    }
+    fn deliver(&self, event: &StreamingEvent) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for l in listeners.iter_mut() {
+            if catch_unwind(AssertUnwindSafe(|| l.on_event(event))).is_err() {
+                tracing::error!("a streaming listener panicked on {event:?}; it stays registered");
+            }
+        }
+    }
+    /// Delivers on a thread of its own from now on.
+    pub(crate) fn start(self: &Arc<Self>, clock: Arc<dyn Clock>) -> std::io::Result<std::thread::JoinHandle<()>> {
+        self.threaded.store(true, Release);
+        let bus = self.clone();
+        thread::spawn("streaming-listeners", move || {
+            loop {
+                let seen = bus.bell.count();
+                let (next, closed) = {
+                    let mut w = bus.waiting();
+                    (w.events.pop_front(), w.closed)
+                };
+                match next {
+                    Some(event) => bus.deliver(&event),
+                    None if closed => return,
+                    None => {
+                        clock.wait(&bus.bell, seen, None);
+                    }
+                }
+            }
+        })
+    }
+    /// Delivers what waits, then ends the thread.
+    pub(crate) fn close(&self) {
+        self.waiting().closed = true;
+        self.bell.ring();
+    }
+}

@@ -1,0 +1,49 @@
+//! The graph being built: nodes, outputs, errors. It knows nothing of receivers, threads or clocks.
+mod ids;
+mod node;
+
+pub(crate) use ids::assign;
+pub(crate) use node::{Job, Output, StreamMeta, StreamNode, StreamOp, spread_remember};
+
+use crate::{GraphError, dstream::Skips, input::InputNode};
+use std::sync::{Arc, Mutex, MutexGuard};
+use winterbourne_base::Duration;
+use winterbourne_engine::Site;
+
+/// Everything a program has said before `start`.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// In creation order: parents stand before children.
+    pub(crate) nodes: Vec<Arc<dyn StreamNode>>,
+    pub(crate) inputs: Vec<Arc<dyn InputNode>>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) errors: Vec<GraphError>,
+    pub(crate) skips: Vec<Arc<Skips>>,
+    pub(crate) remember: Duration,
+    /// `starting` or `stopping`, once nothing may be added.
+    pub(crate) frozen: Option<&'static str>,
+    /// Additions after that; they surface in `await_termination`.
+    pub(crate) late: Vec<crate::Error>,
+}
+
+/// The parts behind their lock. No user code runs under it.
+#[derive(Default)]
+pub(crate) struct Graph(Mutex<Parts>);
+impl Graph {
+    pub(crate) fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.0.lock().expect("no user code runs under this lock")
+    }
+    /// Remembers a mistake for `start` to report.
+    pub(crate) fn wrong(&self, site: Site, what: impl Into<String>) {
+        self.parts().errors.push(GraphError { site, what: what.into() });
+    }
+    /// Whether something may be added; if not, the attempt is kept for `await_termination`.
+    pub(crate) fn may_add(&self, operator: &'static str, site: Site) -> bool {
+        let mut parts = self.parts();
+        let Some(when) = parts.frozen else { return true };
+        let error = crate::Error::Frozen { operator, site, when };
+        tracing::error!("{error}");
+        parts.late.push(error);
+        false
+    }
+}

@@ -1,0 +1,182 @@
+//! Erased stream nodes: the memo of RDDs per time, remember durations, and what the batch protocol asks of a node.
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+};
+use winterbourne_base::{Duration, Time};
+use winterbourne_engine::{Data, Rdd, Result, Site};
+
+/// The work of one output operation in one batch.
+pub(crate) type Job = Box<dyn FnMut() -> Result<()> + Send>;
+
+/// An output operation.
+pub(crate) struct Output {
+    pub(crate) kind: &'static str,
+    pub(crate) site: Site,
+    pub(crate) parent: Arc<dyn StreamNode>,
+    /// The job of a time, or none if there is nothing to do.
+    pub(crate) generate: Box<dyn Fn(Time) -> Result<Option<Job>> + Send>,
+}
+
+/// What a node is, apart from its records.
+pub(crate) struct StreamMeta {
+    pub(crate) kind: &'static str,
+    /// What tells an input from its like: an address, a directory. Part of its id.
+    pub(crate) param: String,
+    pub(crate) site: Site,
+    pub(crate) slide: Duration,
+    pub(crate) parents: Vec<Arc<dyn StreamNode>>,
+    pub(crate) uid: OnceLock<String>,
+    /// Has an operator id: inputs, and later stateful operators.
+    pub(crate) named: bool,
+    /// How much longer than itself this node wants its parents to remember.
+    pub(crate) reach: Duration,
+    remember: AtomicU64,
+    zero: AtomicU64,
+    persisted: AtomicBool,
+}
+impl StreamMeta {
+    pub(crate) fn new(kind: &'static str, site: Site, slide: Duration) -> Self {
+        StreamMeta {
+            kind,
+            param: String::new(),
+            site,
+            slide,
+            parents: Vec::new(),
+            uid: OnceLock::new(),
+            named: false,
+            reach: Duration::ZERO,
+            remember: slide.as_millis().into(),
+            zero: 0.into(),
+            persisted: false.into(),
+        }
+    }
+    pub(crate) fn input(kind: &'static str, site: Site, slide: Duration, param: String) -> Self {
+        StreamMeta { param, named: true, ..Self::new(kind, site, slide) }
+    }
+    pub(crate) fn parent<T: Data>(mut self, p: &Arc<StreamOp<T>>) -> Self {
+        self.parents.push(p.clone());
+        self
+    }
+    pub(crate) fn reach(mut self, d: Duration) -> Self {
+        self.reach = d;
+        self
+    }
+    pub(crate) fn persist(&self) {
+        self.persisted.store(true, Relaxed);
+    }
+    pub(crate) fn set_zero(&self, t: Time) {
+        self.zero.store(t.as_millis(), Relaxed);
+    }
+    fn zero(&self) -> Time {
+        Time::from_millis(self.zero.load(Relaxed))
+    }
+    /// Rule T3: strictly after zero, on the slide grid.
+    fn yields_at(&self, t: Time) -> bool {
+        t > self.zero() && (t - self.zero()).is_multiple_of(self.slide)
+    }
+    fn remember(&self) -> u64 {
+        self.remember.load(Relaxed)
+    }
+}
+
+/// A node as the batch protocol sees it.
+pub(crate) trait StreamNode: Send + Sync {
+    fn meta(&self) -> &StreamMeta;
+    /// Drops what no window needs any more after the batch of `now`.
+    fn forget(&self, now: Time);
+    /// How many times are kept.
+    fn memoised(&self) -> usize;
+    /// Brings what must stand at t to t, in every partition, whether or not an output asked for it. Stateful operators
+    /// and views of state do; nothing else has anything to do.
+    fn advance(&self, t: Time) -> Result<()>;
+    /// Commits the batch of t, or undoes it.
+    fn settle(&self, t: Time, ok: bool);
+}
+
+type Compute<T> = Box<dyn Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync>;
+/// The one generic node: its closure from time to RDD, and the memo.
+pub(crate) struct StreamOp<T: Data> {
+    pub(crate) meta: StreamMeta,
+    memo: Mutex<BTreeMap<Time, Option<Rdd<T>>>>,
+    compute: Compute<T>,
+}
+
+impl<T: Data> StreamOp<T> {
+    pub(crate) fn new(
+        meta: StreamMeta,
+        compute: impl Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(StreamOp { meta, memo: Mutex::default(), compute: Box::new(compute) })
+    }
+    fn memo(&self) -> std::sync::MutexGuard<'_, BTreeMap<Time, Option<Rdd<T>>>> {
+        self.memo.lock().expect("no user code runs under this lock")
+    }
+    /// The RDD of time t, always the same one; `None` where there is nothing to do. The lock is not held while
+    /// computing: parents take theirs, and user code runs.
+    pub(crate) fn rdd(&self, t: Time) -> Result<Option<Rdd<T>>> {
+        if !self.meta.yields_at(t) {
+            return Ok(None);
+        }
+        if let Some(known) = self.memo().get(&t) {
+            return Ok(known.clone());
+        }
+        let made = (self.compute)(t)?;
+        let made = if self.meta.persisted.load(Relaxed) { made.map(Rdd::cache) } else { made };
+        self.memo().insert(t, made.clone());
+        Ok(made)
+    }
+    /// The RDDs of the times in (from, to], existing or made now, oldest first.
+    pub(crate) fn between(&self, from: Time, to: Time) -> Result<Vec<Rdd<T>>> {
+        let slide = self.meta.slide;
+        let first = from.max(self.meta.zero()).floor_from(slide, self.meta.zero()) + slide;
+        let mut out = Vec::new();
+        for t in first.to(to, slide) {
+            out.extend(self.rdd(t)?);
+        }
+        Ok(out)
+    }
+}
+impl<T: Data> StreamNode for StreamOp<T> {
+    fn meta(&self) -> &StreamMeta {
+        &self.meta
+    }
+    fn memoised(&self) -> usize {
+        self.memo().len()
+    }
+    fn forget(&self, now: Time) {
+        let keep_after = now - Duration::from_millis(self.meta.remember());
+        let dead = {
+            let mut memo = self.memo();
+            let kept = memo.split_off(&(keep_after + Duration::from_millis(1)));
+            mem::replace(&mut *memo, kept)
+        };
+        drop(dead); // lineages and records die outside the lock
+    }
+    fn advance(&self, _: Time) -> Result<()> {
+        Ok(())
+    }
+    fn settle(&self, t: Time, ok: bool) {
+        if !ok {
+            let gone = self.memo().remove(&t);
+            drop(gone);
+        }
+    }
+}
+
+/// Children before parents: what a window needs reaches its ancestors.
+pub(crate) fn spread_remember(nodes: &[Arc<dyn StreamNode>], least: Duration) {
+    for n in nodes {
+        n.meta().remember.fetch_max(least.as_millis(), Relaxed);
+    }
+    for n in nodes.iter().rev() {
+        let need = n.meta().remember() + n.meta().reach.as_millis();
+        for p in &n.meta().parents {
+            p.meta().remember.fetch_max(need, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Inputs: what belongs to a batch, and how to read it.
+//!
+//! An [`Input`] answers two questions on the driver, one after the other: *what belongs to the batch of t* ([`plan`],
+//! a small value that the batch log can keep) and *which records are that* ([`read`], an RDD). A batch that is tried
+//! again is read from the same plan, so it sees the same records. Our own inputs use nothing else.
+//!
+//! [`plan`]: Input::plan
+//! [`read`]: Input::read
+mod node;
+mod queue;
+mod receiver;
+
+pub(crate) use node::{InputNode, add_input};
+pub(crate) use queue::QueueInput;
+pub use queue::{QueueOptions, RddQueue};
+pub(crate) use receiver::ReceiverInput;
+
+use crate::receive::ReceiverInfo;
+use serde::{Serialize, de::DeserializeOwned};
+use winterbourne_base::{Clock, Duration, Time};
+use winterbourne_engine::{BoxError, Data, Rdd, SparkContext};
+
+/// A batch time, as an input sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tick {
+    /// The batch.
+    pub time: Time,
+    /// No later batch is waiting: what is here now belongs to this one. Otherwise only what came until `time` does.
+    pub latest: bool,
+}
+
+/// What belongs to a batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Planned<P> {
+    /// Enough to read the same records again: offsets, file names, block ids.
+    pub plan: P,
+    /// How many records that is, where it is known beforehand.
+    pub records: Option<u64>,
+    /// For people: what a UI shows of it.
+    pub description: String,
+}
+
+/// Whether more is to be expected of an input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Supply {
+    /// Nothing waits now, more may come.
+    Open,
+    /// Something waits for the next batch.
+    Waiting,
+    /// Nothing waits and nothing will come. When all inputs say so, the stream ends.
+    Ended,
+}
+
+/// Tells the present state of a receiver.
+pub type ReceiverWatch = Box<dyn Fn() -> ReceiverInfo + Send + Sync>;
+
+/// A source of batches, on the driver. Make one with
+/// [`StreamingContext::input_stream`](crate::StreamingContext::input_stream).
+///
+/// ```
+/// use winterbourne_streaming::*;
+/// use winterbourne_engine::{Rdd, SparkContext};
+/// /// The numbers 0, 1, 2, …, ten a batch.
+/// struct Numbers { next: u64 }
+/// impl Input<u64> for Numbers {
+///     type Plan = (u64, u64);
+///     fn plan(&mut self, _tick: &Tick) -> Result<Option<Planned<(u64, u64)>>, BoxError> {
+///         let range = (self.next, self.next + 10);
+///         self.next = range.1;
+///         Ok(Some(Planned { plan: range, records: Some(10), description: format!("{range:?}") }))
+///     }
+///     fn read(&mut self, sc: &SparkContext, plan: &(u64, u64)) -> Result<Rdd<u64>, BoxError> {
+///         Ok(sc.range(plan.0..plan.1, 2))
+///     }
+/// }
+/// ```
+pub trait Input<T: Data>: Send + 'static {
+    /// What belongs to a batch: small, and serialisable for the batch log.
+    type Plan: Clone + Send + Serialize + DeserializeOwned + 'static;
+    /// Called once, by `start`, before the first batch.
+    ///
+    /// # Errors
+    /// Ends `start` with it.
+    fn start(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+    /// What belongs to the batch of `tick`. `None`: there is nothing to do for this input, which is not the same as an
+    /// empty batch. Called once per batch; what it returns is kept until the batch is done.
+    ///
+    /// # Errors
+    /// Fails the batch, which is then tried again.
+    fn plan(&mut self, tick: &Tick) -> Result<Option<Planned<Self::Plan>>, BoxError>;
+    /// The records of a plan. Called again for a batch that is tried again.
+    ///
+    /// # Errors
+    /// Fails the batch, which is then tried again.
+    fn read(&mut self, sc: &SparkContext, plan: &Self::Plan) -> Result<Rdd<T>, BoxError>;
+    /// The batch of `plan` is done, or was set aside; it will not be read again.
+    fn settle(&mut self, plan: Self::Plan) {
+        drop(plan);
+    }
+    /// Whether more is to be expected.
+    fn supply(&self) -> Supply {
+        Supply::Open
+    }
+    /// Take in nothing more. What was taken in already is still planned.
+    fn stop(&mut self) {}
+    /// Waits until nothing more is taken in, at most until `deadline`.
+    fn join(&mut self, clock: &dyn Clock, deadline: Option<Time>) {
+        let _ = (clock, deadline);
+    }
+    /// How to learn its state, if it is a receiver. Asked once; what it returns is called from any thread.
+    fn receiver(&self) -> Option<ReceiverWatch> {
+        None
+    }
+    /// The interval between batches, told before `start`.
+    fn interval(&mut self, batch: Duration) {
+        let _ = batch;
+    }
+}

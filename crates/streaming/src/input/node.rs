@@ -1,0 +1,147 @@
+//! [`InputNode`]: an input as the batch loop sees it, and the stream node it feeds.
+use super::{Input, ReceiverWatch, Supply, Tick};
+use crate::{
+    DStream, StreamingContext,
+    graph::{StreamMeta, StreamOp},
+    receive::ReceiverInfo,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+use winterbourne_base::{Clock, Time};
+use winterbourne_engine::{BoxError, Data, Error, Rdd, Result, Site, SparkContext};
+
+/// What of a plan a log or a listener needs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PlannedInput {
+    pub(crate) records: Option<u64>,
+    pub(crate) description: String,
+}
+
+/// An input without its record type.
+pub(crate) trait InputNode: Send + Sync {
+    fn start(&self) -> Result<(), BoxError>;
+    /// Plans a batch, or says again what was planned for it.
+    fn plan(&self, tick: &Tick) -> Result<Option<PlannedInput>>;
+    /// The batch of t is done: the input may forget it.
+    fn settle(&self, t: Time);
+    /// Keeps the records of t beside the stream, so that it can be run again later, and settles it.
+    fn set_aside(&self, t: Time);
+    /// Puts the records of t back, for one more run. False if they are not kept.
+    fn put_back(&self, t: Time) -> bool;
+    /// Lets go of what was set aside for t.
+    fn discard(&self, t: Time);
+    fn supply(&self) -> Supply;
+    fn stop(&self);
+    fn join(&self, clock: &dyn Clock, deadline: Option<Time>);
+    fn receiver(&self) -> Option<ReceiverInfo>;
+}
+
+struct Known<P, T: Data> {
+    plan: Option<P>,
+    said: Option<PlannedInput>,
+    rdd: Option<Rdd<T>>,
+}
+struct Desk<T: Data, I: Input<T>> {
+    input: I,
+    planned: BTreeMap<Time, Known<I::Plan, T>>,
+    aside: BTreeMap<Time, Option<Rdd<T>>>,
+    sc: SparkContext,
+}
+struct Node<T: Data, I: Input<T>> {
+    /// SUBTLE: the user's `plan` and `read` run under this lock. Only the batch loop takes it.
+    desk: Mutex<Desk<T, I>>,
+    /// For other threads.
+    watch: Option<ReceiverWatch>,
+}
+
+impl<T: Data, I: Input<T>> Node<T, I> {
+    fn desk(&self) -> MutexGuard<'_, Desk<T, I>> {
+        // A panic in `plan` or `read` leaves the maps as they were.
+        self.desk.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+    fn rdd(&self, t: Time) -> Result<Option<Rdd<T>>> {
+        let desk = &mut *self.desk();
+        if let Some(back) = desk.aside.get(&t) {
+            return Ok(back.clone());
+        }
+        let Some(known) = desk.planned.get_mut(&t) else { return Ok(None) };
+        if known.rdd.is_none() {
+            if let Some(plan) = &known.plan {
+                known.rdd = Some(desk.input.read(&desk.sc, plan)?);
+            }
+        }
+        Ok(known.rdd.clone())
+    }
+}
+impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
+    fn start(&self) -> Result<(), BoxError> {
+        self.desk().input.start()
+    }
+    fn plan(&self, tick: &Tick) -> Result<Option<PlannedInput>> {
+        let desk = &mut *self.desk();
+        if let Some(known) = desk.planned.get(&tick.time) {
+            return Ok(known.said.clone());
+        }
+        let planned = desk.input.plan(tick).map_err(Error::from)?;
+        let (plan, said) = match planned {
+            Some(p) => (Some(p.plan), Some(PlannedInput { records: p.records, description: p.description })),
+            None => (None, None),
+        };
+        desk.planned.insert(tick.time, Known { plan, said: said.clone(), rdd: None });
+        Ok(said)
+    }
+    fn settle(&self, t: Time) {
+        let desk = &mut *self.desk();
+        if let Some(Known { plan: Some(plan), .. }) = desk.planned.remove(&t) {
+            desk.input.settle(plan);
+        }
+    }
+    fn set_aside(&self, t: Time) {
+        // What cannot be read now cannot be kept; the batch failed for it, and says so.
+        let rdd = self.rdd(t).unwrap_or_default();
+        self.settle(t);
+        self.desk().aside.insert(t, rdd);
+    }
+    fn put_back(&self, t: Time) -> bool {
+        self.desk().aside.contains_key(&t)
+    }
+    fn discard(&self, t: Time) {
+        let gone = self.desk().aside.remove(&t);
+        drop(gone);
+    }
+    fn supply(&self) -> Supply {
+        self.desk().input.supply()
+    }
+    fn stop(&self) {
+        self.desk().input.stop();
+    }
+    fn join(&self, clock: &dyn Clock, deadline: Option<Time>) {
+        self.desk().input.join(clock, deadline);
+    }
+    fn receiver(&self) -> Option<ReceiverInfo> {
+        self.watch.as_ref().map(|w| w())
+    }
+}
+
+/// Adds an input to the graph. `param` tells it from its like.
+pub(crate) fn add_input<T: Data, I: Input<T>>(
+    ssc: &StreamingContext,
+    kind: &'static str,
+    site: Site,
+    param: String,
+    mut input: I,
+) -> DStream<T> {
+    input.interval(ssc.batch_duration());
+    let watch = input.receiver();
+    let desk = Desk { input, planned: BTreeMap::new(), aside: BTreeMap::new(), sc: ssc.spark_context().clone() };
+    let node = Arc::new(Node { desk: Mutex::new(desk), watch });
+    let source = node.clone();
+    let meta = StreamMeta::input(kind, site, ssc.batch_duration(), param);
+    let op = StreamOp::new(meta, move |t| source.rdd(t));
+    if ssc.graph().may_add(kind, site) {
+        ssc.graph().parts().inputs.push(node);
+    }
+    DStream::of(ssc, op)
+}

@@ -1,0 +1,28 @@
+//! Discretized streams: [`StreamingContext`], [`DStream`], inputs, receivers, batches.
+//!
+//! A stream program is a graph of (parents, slide, time → optional RDD). Every batch interval the batch loop turns what
+//! arrived into one small job per output operation. `graph` (what to compute for time t) and `receive` (what arrived)
+//! do not know each other; they meet in `batch`. Folders in the order of the flow: `receive`, `input`, `graph` and
+//! `dstream`, `batch`. What this crate refuses to know: how a job is run (that is the engine's), HTTP, any broker.
+
+mod batch;
+mod context;
+mod dstream;
+mod error;
+mod events;
+mod graph;
+mod input;
+pub mod receive;
+
+pub use batch::{
+    BatchDone, BatchEntry, BatchLog, BatchPlan, FailurePolicy, Health, InputPlan, Stepper, Stop, StreamingState,
+    StreamingStatus,
+};
+pub use context::StreamingContext;
+pub use dstream::DStream;
+pub use error::{BatchError, Error, GraphError, Result};
+pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};
+pub use input::{Input, Planned, QueueOptions, RddQueue, ReceiverWatch, Supply, Tick};
+pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState};
+pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
+pub use winterbourne_engine::BoxError;

@@ -1,0 +1,301 @@
+//! [`Buffer`]: records become blocks, blocks wait, belong to a batch, and are forgotten.
+//!
+//! Pure: it is told the time, and refuses to lock, to block and to bound itself (that is `room`'s).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use winterbourne_base::{Duration, Time};
+use winterbourne_engine::CHUNK;
+
+use super::{BlockId, BlockMeta, Gone};
+
+/// The records of a block, in order, in pieces that are shared and never change.
+pub(super) type Parts<T> = Vec<Arc<Vec<T>>>;
+
+/// Vectors shorter than this are appended to the piece in progress: cheaper than a piece of their own.
+const SMALL: usize = 64;
+
+/// Everything one stream holds.
+///
+/// INVARIANT: read one after the other, the blocks by number are the records in the order of arrival. Times of cuts
+/// never decrease, even if the clock does.
+pub(super) struct Buffer<T> {
+    stream: usize,
+    block_interval: Duration,
+    batch: Duration,
+    open: Open<T>,
+    /// Cut, not allocated yet.
+    waiting: VecDeque<Block<T>>,
+    /// Allocated, not released yet, by number.
+    allocated: BTreeMap<u64, Block<T>>,
+    waiting_records: u64,
+    next_number: u64,
+    last_cut: Time,
+}
+
+/// What will be the next block.
+struct Open<T> {
+    parts: Parts<T>,
+    /// The piece in progress.
+    tail: Vec<T>,
+    records: u64,
+    bytes: u64,
+    /// The first boundary after its first record. Meaningless while there are no records.
+    due: Time,
+}
+
+/// A block with its records.
+pub(super) struct Block<T> {
+    pub(super) meta: BlockMeta,
+    parts: Parts<T>,
+}
+
+impl<T> Buffer<T> {
+    /// An empty buffer; it cuts at the multiples of both durations.
+    pub(super) fn new(stream: usize, block_interval: Duration, batch: Duration) -> Self {
+        Self {
+            stream,
+            block_interval,
+            batch,
+            open: Open::new(),
+            waiting: VecDeque::new(),
+            allocated: BTreeMap::new(),
+            waiting_records: 0,
+            next_number: 0,
+            last_cut: Time::default(),
+        }
+    }
+
+    /// A record arrives.
+    pub(super) fn push(&mut self, record: T, bytes: u64, now: Time) {
+        self.open_at(now, 1, bytes);
+        self.open.tail.push(record);
+        self.open.end_full_tail();
+    }
+
+    /// Records arrive together; they stay in one block.
+    pub(super) fn push_all(&mut self, records: Vec<T>, bytes: u64, now: Time) {
+        self.open_at(now, records.len() as u64, bytes);
+        if records.len() >= SMALL {
+            self.open.end_tail();
+            self.open.parts.push(Arc::new(records));
+        } else {
+            self.open.tail.extend(records);
+            self.open.end_full_tail();
+        }
+    }
+
+    /// What belongs to the batch of `tick`, in order: all there is if it is the `latest` batch (nothing later waits to be
+    /// planned), else the blocks whose boundary is not after it.
+    pub(super) fn allocate(&mut self, tick: Time, latest: bool) -> Vec<BlockMeta> {
+        self.cut_if_due(tick);
+        if latest {
+            self.cut(tick);
+        }
+        let taken = match latest {
+            true => self.waiting.len(),
+            false => self.waiting.partition_point(|block| block.meta.cut_at <= tick),
+        };
+        let blocks = self.waiting.drain(..taken);
+        let mut metas = Vec::with_capacity(taken);
+        for block in blocks {
+            metas.push(block.meta.clone());
+            self.waiting_records -= block.meta.records;
+            self.allocated.insert(block.meta.id.number, block);
+        }
+        metas
+    }
+
+    /// The records of allocated blocks.
+    pub(super) fn read(&self, ids: &[BlockId]) -> Result<Vec<Parts<T>>, Gone> {
+        let parts = |id: &BlockId| match self.allocated.get(&id.number) {
+            Some(block) if block.meta.id == *id => Ok(block.parts.clone()),
+            _ => Err(Gone(*id)),
+        };
+        ids.iter().map(parts).collect()
+    }
+
+    /// Gives blocks up. The caller drops them where that holds nobody up.
+    pub(super) fn release(&mut self, ids: &[BlockId]) -> Vec<Block<T>> {
+        let stream = self.stream;
+        ids.iter().filter(|id| id.stream == stream).filter_map(|id| self.allocated.remove(&id.number)).collect()
+    }
+
+    /// Records that belong to no batch yet.
+    pub(super) fn waiting_records(&self) -> u64 {
+        self.waiting_records
+    }
+
+    /// Makes the open buffer one that records of `now` belong into.
+    fn open_at(&mut self, now: Time, records: u64, bytes: u64) {
+        self.cut_if_due(now);
+        if self.open.records == 0 {
+            self.open.due = self.boundary_after(now);
+        }
+        self.open.records += records;
+        self.open.bytes += bytes;
+        self.waiting_records += records;
+    }
+
+    /// A timer would have cut at the boundary. Nothing came since, so cutting now makes the same block.
+    fn cut_if_due(&mut self, now: Time) {
+        if self.open.due <= now {
+            self.cut(self.open.due);
+        }
+    }
+
+    /// Makes a block of the open buffer, unless it is empty.
+    fn cut(&mut self, at: Time) {
+        if self.open.records == 0 {
+            return;
+        }
+        self.last_cut = self.last_cut.max(at);
+        self.open.end_tail();
+        let Open { parts, records, bytes, .. } = std::mem::replace(&mut self.open, Open::new());
+        let id = BlockId { stream: self.stream, number: self.next_number };
+        self.next_number += 1;
+        let meta = BlockMeta { id, records, bytes, cut_at: self.last_cut };
+        self.waiting.push_back(Block { meta, parts });
+    }
+
+    fn boundary_after(&self, now: Time) -> Time {
+        let next = |step| now.floor(step) + step;
+        next(self.block_interval).min(next(self.batch))
+    }
+}
+
+impl<T> Open<T> {
+    fn new() -> Self {
+        Self { parts: Vec::new(), tail: Vec::new(), records: 0, bytes: 0, due: Time::default() }
+    }
+
+    /// Pieces of a chunk: a longer one would be copied while it grows.
+    fn end_full_tail(&mut self) {
+        if self.tail.len() >= CHUNK {
+            self.end_tail();
+        }
+    }
+
+    fn end_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.parts.push(Arc::new(std::mem::take(&mut self.tail)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use winterbourne_base::time::milliseconds;
+
+    /// Block interval 200 ms, batch interval 500 ms.
+    fn buffer() -> Buffer<u64> {
+        Buffer::new(3, milliseconds(200), milliseconds(500))
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    enum Do {
+        Push(u64),
+        Tick(u64, bool),
+    }
+    use Do::{Push, Tick};
+
+    /// Each record is the time it came. Each tick gives its blocks: the time of the cut and the records.
+    fn check(steps: &[Do], expect: &[&[(u64, &[u64])]]) {
+        let mut buffer = buffer();
+        let mut ticks = Vec::new();
+        for step in steps {
+            match *step {
+                Push(now) => buffer.push(now, 8, at(now)),
+                Tick(tick, latest) => ticks.push(blocks(&mut buffer, tick, latest)),
+            }
+        }
+        let expect: Vec<Vec<(u64, Vec<u64>)>> =
+            expect.iter().map(|tick| tick.iter().map(|(cut, records)| (*cut, records.to_vec())).collect()).collect();
+        assert_eq!(ticks, expect);
+    }
+
+    fn blocks(buffer: &mut Buffer<u64>, tick: u64, latest: bool) -> Vec<(u64, Vec<u64>)> {
+        let metas = buffer.allocate(at(tick), latest);
+        let ids: Vec<_> = metas.iter().map(|meta| meta.id).collect();
+        let read = buffer.read(&ids).unwrap();
+        let flat = |parts: &Parts<u64>| parts.iter().flat_map(|part| part.to_vec()).collect();
+        metas.iter().zip(&read).map(|(meta, parts)| (meta.cut_at.as_millis(), flat(parts))).collect()
+    }
+
+    #[test]
+    fn cuts_at_block_and_batch_boundaries_as_a_timer_would() {
+        let pushes = [0, 199, 200, 399, 400, 499].map(Push);
+        let steps: Vec<Do> = pushes.into_iter().chain([Tick(500, true)]).collect();
+        check(&steps, &[&[(200, &[0, 199]), (400, &[200, 399]), (500, &[400, 499])]]);
+    }
+
+    #[test]
+    fn a_quiet_interval_makes_no_block() {
+        check(&[Push(10), Push(450), Tick(500, true), Tick(1_000, true)], &[&[(200, &[10]), (500, &[450])], &[]]);
+    }
+
+    #[test]
+    fn the_latest_tick_takes_everything_and_others_only_what_came_before_them() {
+        let pushes = || [100, 480, 510, 610].map(Push).into_iter();
+        let late: Vec<Do> = pushes().chain([Tick(500, true)]).collect();
+        check(&late, &[&[(200, &[100]), (500, &[480]), (600, &[510]), (600, &[610])]]);
+        let behind: Vec<Do> = pushes().chain([Tick(500, false), Tick(1_000, true)]).collect();
+        check(&behind, &[&[(200, &[100]), (500, &[480])], &[(600, &[510]), (800, &[610])]]);
+    }
+
+    #[test]
+    fn an_early_tick_leaves_the_open_block_alone() {
+        check(&[Push(510), Tick(500, false), Push(520), Tick(1_000, false)], &[&[], &[(600, &[510, 520])]]);
+    }
+
+    #[test]
+    fn a_clock_set_back_loses_nothing_and_keeps_the_order() {
+        let steps =
+            [Push(900), Push(1_100), Push(300), Push(650), Tick(500, false), Tick(1_000, false), Tick(1_000, true)];
+        check(&steps, &[&[], &[(1_000, &[900])], &[(1_000, &[1_100, 300, 650])]]);
+    }
+
+    #[test]
+    fn large_vectors_are_shared_and_small_ones_joined() {
+        let mut buffer = buffer();
+        let large: Vec<u64> = (0..1_000).collect();
+        let address = large.as_ptr();
+        for n in 0..10 {
+            buffer.push_all(vec![n, n], 16, at(1));
+        }
+        buffer.push_all(large, 8_000, at(2));
+        buffer.push(7, 8, at(3));
+        let metas = buffer.allocate(at(500), true);
+        assert_eq!((metas.len(), metas[0].records, metas[0].bytes), (1, 1_021, 8_168));
+        let parts = buffer.read(&[metas[0].id]).unwrap().remove(0);
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [20, 1_000, 1]);
+        assert_eq!(parts[1].as_ptr(), address);
+    }
+
+    #[test]
+    fn single_records_gather_in_pieces_of_a_chunk() {
+        let mut buffer = buffer();
+        (0..2_500).for_each(|n| buffer.push(n, 8, at(1)));
+        let metas = buffer.allocate(at(500), true);
+        let parts = buffer.read(&[metas[0].id]).unwrap().remove(0);
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [CHUNK, CHUNK, 2_500 - 2 * CHUNK]);
+    }
+
+    #[test]
+    fn what_is_released_or_strange_is_gone() {
+        let mut buffer = buffer();
+        buffer.push(1, 8, at(1));
+        let id = buffer.allocate(at(500), true)[0].id;
+        let stranger = BlockId { stream: 4, ..id };
+        assert_eq!(buffer.read(&[stranger]), Err(Gone(stranger)));
+        assert!(buffer.release(&[stranger]).is_empty());
+        assert_eq!(buffer.release(&[id])[0].meta.bytes, 8);
+        assert_eq!(buffer.read(&[id]), Err(Gone(id)));
+        assert!(buffer.release(&[id]).is_empty());
+    }
+}

@@ -1,0 +1,39 @@
+//! Receivers: records that arrive by themselves become blocks that batches take.
+//!
+//! A [`Receiver`] runs on a thread of its own, which is not a task slot: `local[1]` works with any number of receivers.
+//! It stores records through an [`Intake`]; they gather in an open buffer, which is cut into a block at every block
+//! interval (`spark.streaming.blockInterval`) and at every batch time. No timer cuts: the first record after a boundary
+//! closes the buffer before it, and so does the batch that asks. An idle receiver costs nothing.
+//!
+//! In the order of the flow: [`Receiver`] (what users write), `socket` (one of ours), [`Intake`] (what it is handed),
+//! `room` (may these bytes come in), `buffer` (records to blocks to batches), `stream` (one receiver with all of
+//! that), `supervisor` (what happens after a failure: decides only), `run` (the thread that does it).
+//!
+//! *Bounds.* Bytes held (open, waiting, or in a batch that is not done) stay below `spark.streaming.receiver.bufferSize`:
+//! at the bound the receiver blocks in `store` until a batch is done. `spark.streaming.blockQueueSize` is accepted and
+//! bounds nothing: there is no queue between cutting a block and keeping it, and bytes say more than blocks do.
+//!
+//! INVARIANT: nothing here knows a graph, a batch or an RDD; whoever allocates blocks decides what they belong to.
+
+mod block;
+mod buffer;
+mod info;
+mod intake;
+mod receiver;
+mod room;
+mod run;
+mod setup;
+mod socket;
+mod stream;
+mod supervisor;
+
+pub use block::{BlockId, BlockMeta, Gone};
+pub use info::{ReceiverEvent, ReceiverInfo, ReceiverState};
+pub use intake::{Intake, Stopped, Tolerated};
+pub use receiver::Receiver;
+pub(crate) use setup::{Settings, Setup};
+pub use socket::SocketReceiver;
+pub(crate) use stream::ReceiverStream;
+
+#[cfg(test)]
+mod tests;

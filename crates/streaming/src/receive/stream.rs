@@ -1,0 +1,375 @@
+//! [`ReceiverStream`]: one receiver with what it received, shared by its thread and whoever makes batches.
+//!
+//! Everything that changes lives in one named struct under one lock, which is never held across a user's closure, a
+//! wait, a log line or the end of a record. Refuses to know what a batch is.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use winterbourne_base::clock::Bell;
+use winterbourne_base::{Time, thread};
+use winterbourne_engine::Data;
+
+use super::buffer::{Buffer, Parts};
+use super::room::Room;
+use super::run;
+use super::supervisor::{Decision, Event, Next, Supervisor, Tell};
+use super::{
+    BlockId, BlockMeta, Gone, Intake, Receiver, ReceiverEvent, ReceiverInfo, ReceiverState, Settings, Setup, Stopped,
+    Tolerated,
+};
+
+/// One receiver input stream.
+///
+/// Once started, its thread keeps it alive: stop and join it.
+pub(crate) struct ReceiverStream<T: Data> {
+    setup: Setup,
+    /// `<receiver>-<id>`.
+    name: String,
+    /// Rung when room was made, a run ended, a stop was asked for or the thread finished.
+    changed: Bell,
+    state: Mutex<State<T>>,
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+struct State<T> {
+    /// Here until the thread takes it.
+    receiver: Option<Box<dyn Receiver<T>>>,
+    thread: Option<JoinHandle<()>>,
+    /// The thread will touch nothing any more.
+    finished: bool,
+    supervisor: Supervisor,
+    /// The current run's number, or the one that the next run will have. Intakes of other runs are over.
+    run: u64,
+    hooks: Vec<Hook>,
+    room: Room,
+    buffer: Buffer<T>,
+    records: u64,
+    waits: u64,
+    invalid_utf8: u64,
+    oversized: u64,
+}
+
+/// For whoever makes batches.
+impl<T: Data> ReceiverStream<T> {
+    pub(crate) fn new(setup: Setup, receiver: Box<dyn Receiver<T>>) -> Arc<Self> {
+        let settings = setup.settings;
+        let name = format!("{}-{}", receiver.name(), setup.id);
+        let state = State {
+            receiver: Some(receiver),
+            thread: None,
+            finished: false,
+            supervisor: Supervisor::new(settings.restart_delay),
+            run: 0,
+            hooks: Vec::new(),
+            room: Room::new(settings.buffer_bytes),
+            buffer: Buffer::new(setup.id, settings.block_interval, setup.batch),
+            records: 0,
+            waits: 0,
+            invalid_utf8: 0,
+            oversized: 0,
+        };
+        Arc::new(Self { setup, name, changed: Bell::new(), state: Mutex::new(state) })
+    }
+
+    /// Starts the thread `receiver-<id>`.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it has no thread to give (it can be tried again), or that it was started already.
+    pub(crate) fn start(self: &Arc<Self>) -> io::Result<()> {
+        let mut state = self.lock();
+        if state.thread.is_some() || state.finished {
+            let message = format!("receiver {} was started already", self.name);
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+        let stream = Arc::clone(self);
+        let thread = thread::spawn(&format!("receiver-{}", self.id()), move || run::run(&stream))?;
+        state.thread = Some(thread);
+        Ok(())
+    }
+
+    /// The blocks that belong to the batch of `tick`, in order. If it is the `latest` batch (none later waits to be
+    /// planned), that is everything received so far; otherwise what was received before `tick`.
+    pub(crate) fn allocate(&self, tick: Time, latest: bool) -> Vec<BlockMeta> {
+        self.lock().buffer.allocate(tick, latest)
+    }
+
+    /// The records of allocated blocks, which stay allocated.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] for a block that is not allocated now.
+    pub(crate) fn read(&self, ids: &[BlockId]) -> Result<Vec<Parts<T>>, Gone> {
+        self.lock().buffer.read(ids)
+    }
+
+    /// Forgets blocks and lets waiting receivers go on. Ids that are not allocated are ignored.
+    pub(crate) fn release(&self, ids: &[BlockId]) {
+        let (released, awaited) = {
+            let mut state = self.lock();
+            let released = state.buffer.release(ids);
+            released.iter().for_each(|block| state.room.leave(block.meta.bytes));
+            (released, state.room.is_awaited())
+        };
+        if awaited {
+            self.changed.ring();
+        }
+        drop(released);
+    }
+
+    /// How many records were received and are not allocated.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.lock().buffer.waiting_records()
+    }
+
+    /// Whether nothing more will be taken in: the source has ended, or [`stop`](Self::stop) was called. Asked before
+    /// [`waiting`](Self::waiting), never after it: in between the last records may come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().supervisor.has_ended()
+    }
+
+    /// Tells the receiver to stop; waits for nothing. From now on nothing is taken in.
+    pub(crate) fn stop(&self) {
+        self.step(Event::Stop);
+    }
+
+    /// Waits until the thread is done, at most until `deadline`. False if it is not: a receiver that was told to stop
+    /// is then abandoned, which its state says.
+    pub(crate) fn join(&self, deadline: Option<Time>) -> bool {
+        loop {
+            let seen = self.changed.count();
+            if let Some(thread) = self.finished() {
+                // It has nothing left to do but to end, so this does not wait.
+                if thread.is_some_and(|thread| thread.join().is_err()) {
+                    tracing::error!(receiver = self.name, "the receiver's thread panicked outside of the receiver");
+                }
+                return true;
+            }
+            if deadline.is_some_and(|deadline| deadline <= self.setup.clock.now()) {
+                self.step(Event::GaveUp);
+                return false;
+            }
+            self.setup.clock.wait(&self.changed, seen, deadline);
+        }
+    }
+
+    pub(crate) fn info(&self) -> ReceiverInfo {
+        self.info_of(&self.lock())
+    }
+}
+
+/// For the intake, on the receiver's threads.
+impl<T: Data> ReceiverStream<T> {
+    pub(super) fn id(&self) -> usize {
+        self.setup.id
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.setup.settings
+    }
+
+    /// Adds one or more records through `push`, which is told their bytes and the time, when there is room for them.
+    pub(super) fn put(
+        &self,
+        run: u64,
+        bytes: usize,
+        push: impl FnOnce(&mut Buffer<T>, u64, Time),
+    ) -> Result<(), Stopped> {
+        let bytes = bytes as u64;
+        let mut now = self.setup.clock.now();
+        let mut state = self.lock();
+        if state.is_over(run) {
+            return Err(Stopped);
+        }
+        if !state.room.enter(bytes) {
+            state = self.wait_for_room(state, run, bytes)?;
+            now = self.setup.clock.now();
+        }
+        let State { buffer, records, .. } = &mut *state;
+        let before = buffer.waiting_records();
+        push(buffer, bytes, now);
+        *records += buffer.waiting_records() - before;
+        Ok(())
+    }
+
+    /// SUBTLE: the bell is read while the facts are locked, so a change that comes after the look also rings after it.
+    fn wait_for_room<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T>>,
+        run: u64,
+        bytes: u64,
+    ) -> Result<MutexGuard<'a, State<T>>, Stopped> {
+        state.waits += 1;
+        let ticket = state.room.queue();
+        loop {
+            let seen = self.changed.count();
+            drop(state);
+            self.setup.clock.wait(&self.changed, seen, None);
+            state = self.lock();
+            let over = state.is_over(run);
+            if over {
+                state.room.give_up(ticket);
+            }
+            if over || state.room.enter_queued(ticket, bytes) {
+                // The next in the queue may fit too.
+                if state.room.is_awaited() {
+                    self.changed.ring();
+                }
+                return if over { Err(Stopped) } else { Ok(state) };
+            }
+        }
+    }
+
+    pub(super) fn is_over(&self, run: u64) -> bool {
+        self.lock().is_over(run)
+    }
+
+    pub(super) fn on_stop(&self, run: u64, hook: Hook) {
+        let mut state = self.lock();
+        if !state.is_over(run) {
+            state.hooks.push(hook);
+            return;
+        }
+        drop(state);
+        self.call(hook);
+    }
+
+    pub(super) fn report(&self, message: String) {
+        self.step(Event::Reported(message));
+    }
+
+    pub(super) fn count(&self, what: Tolerated, n: u64) {
+        let mut state = self.lock();
+        match what {
+            Tolerated::InvalidUtf8 => state.invalid_utf8 += n,
+            Tolerated::OversizedRecord => state.oversized += n,
+        }
+    }
+}
+
+/// For the thread.
+impl<T: Data> ReceiverStream<T> {
+    pub(super) fn take_receiver(&self) -> Option<Box<dyn Receiver<T>>> {
+        self.lock().receiver.take()
+    }
+
+    /// The intake of the current run.
+    pub(super) fn intake(self: &Arc<Self>) -> Intake<T> {
+        Intake { stream: Arc::clone(self), run: self.lock().run }
+    }
+
+    /// What changes from now on rings after this count.
+    pub(super) fn seen(&self) -> u64 {
+        self.changed.count()
+    }
+
+    pub(super) fn wait(&self, seen: u64, until: Time) {
+        self.setup.clock.wait(&self.changed, seen, Some(until));
+    }
+
+    /// The last thing the thread does.
+    pub(super) fn finish(&self) {
+        self.lock().finished = true;
+        self.changed.ring();
+        self.setup.bell.ring();
+    }
+
+    /// Lets the supervisor decide, then does what it decided, except for the thread's own next step.
+    pub(super) fn step(&self, event: Event) -> Next {
+        let now = self.setup.clock.now();
+        let stops = event == Event::Stop;
+        let ends_run = matches!(event, Event::Returned(_));
+        let (decision, info, hooks) = {
+            let mut state = self.lock();
+            let decision = state.supervisor.step(event, now);
+            state.run += u64::from(ends_run);
+            let hooks = if stops || ends_run { std::mem::take(&mut state.hooks) } else { Vec::new() };
+            (decision, self.info_of(&state), hooks)
+        };
+        if decision.changed {
+            self.changed.ring();
+        }
+        match stops {
+            true => hooks.into_iter().for_each(|hook| self.call(hook)),
+            false => drop(hooks),
+        }
+        self.tell(decision, info);
+        if decision.changed {
+            self.setup.bell.ring();
+        }
+        decision.next
+    }
+}
+
+impl<T: Data> ReceiverStream<T> {
+    /// Nothing under this lock can panic half-way, so a poisoned state is a valid one.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread, if it can be joined without waiting; `Some(None)` if there is none.
+    fn finished(&self) -> Option<Option<JoinHandle<()>>> {
+        let mut state = self.lock();
+        (state.finished || state.thread.is_none()).then(|| state.thread.take())
+    }
+
+    fn call(&self, hook: Hook) {
+        if catch_unwind(AssertUnwindSafe(hook)).is_err() {
+            tracing::error!(receiver = self.name, "a closure given to on_stop panicked; the receiver may not stop");
+        }
+    }
+
+    fn tell(&self, decision: Decision, info: ReceiverInfo) {
+        let Some(tell) = decision.tell else { return };
+        let receiver = self.name.as_str();
+        let error = info.last_error.as_deref().unwrap_or_default();
+        match (tell, info.state) {
+            (Tell::Started, _) => tracing::info!(receiver, restarts = info.restarts, "receiving"),
+            (Tell::Error, _) => tracing::warn!(receiver, error, "the receiver reports an error and goes on"),
+            (Tell::Stopped, ReceiverState::Restarting { at }) => {
+                let delay_ms = self.setup.settings.restart_delay.as_millis();
+                tracing::warn!(receiver, error, delay_ms, at = %at, "the receiver failed and is going to be started again");
+            }
+            (Tell::Stopped, ReceiverState::Abandoned) => {
+                tracing::warn!(
+                    receiver,
+                    "the receiver did not return after it was told to stop; its thread is left behind"
+                );
+            }
+            (Tell::Stopped, state) => tracing::info!(receiver, ?state, records = info.records, "no longer receiving"),
+        }
+        (self.setup.events)(match tell {
+            Tell::Started => ReceiverEvent::Started(info),
+            Tell::Error => ReceiverEvent::Error(info),
+            Tell::Stopped => ReceiverEvent::Stopped(info),
+        });
+    }
+
+    fn info_of(&self, state: &State<T>) -> ReceiverInfo {
+        let error = state.supervisor.last_error();
+        ReceiverInfo {
+            stream_id: self.setup.id,
+            name: self.name.clone(),
+            state: state.supervisor.state(),
+            last_error: error.map(|(message, _)| message.clone()),
+            last_error_time: error.map(|(_, time)| *time),
+            restarts: state.supervisor.restarts(),
+            records: state.records,
+            waiting_records: state.buffer.waiting_records(),
+            buffered_bytes: state.room.held(),
+            invalid_utf8: state.invalid_utf8,
+            oversized: state.oversized,
+            waits: state.waits,
+        }
+    }
+}
+
+impl<T> State<T> {
+    fn is_over(&self, run: u64) -> bool {
+        self.run != run || self.supervisor.is_stopping()
+    }
+}
