@@ -70,7 +70,7 @@ impl<T: Data> Flow<T> {
         })
     }
     /// An iterator's records, a chunk at a time.
-    pub fn from_iter(mut it: impl Iterator<Item = T> + 'static) -> Self {
+    pub fn from_records(mut it: impl Iterator<Item = T> + 'static) -> Self {
         Flow::new(move || {
             let v: Vec<T> = it.by_ref().take(CHUNK).collect();
             Ok((!v.is_empty()).then_some(Chunk::Own(v)))

@@ -262,7 +262,6 @@ impl StreamingContext {
     }
 
     /// Everything `start` does before threads: none if the context is active already.
-    #[expect(clippy::too_many_lines, reason = "the numbered steps of a start, each used once")]
     fn freeze(&self, now: Time) -> Result<Option<(Runner, Ticker)>> {
         let control = &self.inner.control;
         match control.state() {

@@ -6,4 +6,4 @@
 pub mod lanes;
 mod tester;
 
-pub use tester::{StreamTester, TEST_START, TestConsole, TestInput, TestOutput};
+pub use tester::{Batches, StreamTester, TEST_START, TestConsole, TestInput, TestOutput};

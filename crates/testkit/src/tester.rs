@@ -132,9 +132,12 @@ impl<T: Data> TestInput<T> {
     }
 }
 
+/// Times and records.
+pub type Batches<T> = Vec<(Time, Vec<T>)>;
+
 /// The batches of a stream, as they come.
 pub struct TestOutput<T> {
-    batches: Arc<Mutex<Vec<(Time, Vec<T>)>>>,
+    batches: Arc<Mutex<Batches<T>>>,
 }
 impl<T> TestOutput<T> {
     /// The batches since the last call: their records, in partition order.
@@ -142,7 +145,7 @@ impl<T> TestOutput<T> {
         self.take_timed().into_iter().map(|(_, records)| records).collect()
     }
     /// The batches since the last call, with their times.
-    pub fn take_timed(&self) -> Vec<(Time, Vec<T>)> {
+    pub fn take_timed(&self) -> Batches<T> {
         std::mem::take(&mut self.batches.lock().unwrap_or_else(PoisonError::into_inner))
     }
     /// The batches since the last call, each sorted: for operators behind a shuffle.

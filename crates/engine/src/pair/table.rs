@@ -64,6 +64,6 @@ impl<K: Key, C: Data> Table<K, C> {
     }
     /// The entries, drained in chunks.
     pub(super) fn into_flow(self) -> Flow<(K, C)> {
-        Flow::from_iter(self.0.into_iter())
+        Flow::from_records(self.0.into_iter())
     }
 }

@@ -63,7 +63,7 @@ impl SparkContext {
     /// use winterbourne_engine::{Flow, Shape, Site, SparkConf, SparkContext, lineage::Count};
     /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
     /// let shape = Shape { name: "squares", site: Site::caller(), partitions: Count::known(2), deps: vec![], partitioner: None, depth: 0 };
-    /// let squares = sc.make(shape, |p, _task| Ok(Flow::from_iter((0..3u64).map(move |i| i * i + p as u64))));
+    /// let squares = sc.make(shape, |p, _task| Ok(Flow::from_records((0..3u64).map(move |i| i * i + p as u64))));
     /// assert_eq!(squares.collect()?, [0, 1, 4, 1, 2, 5]);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```

@@ -214,7 +214,7 @@ impl<T: Data> Rdd<T> {
     {
         self.narrow("map_partitions", site, false, move |p, flow, _| {
             at(site);
-            Ok(Flow::from_iter(f(p, flow.records()).into_iter()))
+            Ok(Flow::from_records(f(p, flow.records()).into_iter()))
         })
     }
     /// All records of both, duplicates included; partitions are concatenated. If both have the same partitioner, equal
@@ -305,7 +305,7 @@ impl<T: Data> Rdd<T> {
                 c.append_to(&mut all);
                 Ok(())
             })?;
-            Ok(Flow::from_iter(std::iter::once(all)))
+            Ok(Flow::from_records(std::iter::once(all)))
         })
     }
 }

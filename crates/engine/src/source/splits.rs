@@ -87,7 +87,7 @@ fn add(files: &mut Vec<(PathBuf, u64)>, path: &Path, site: Site) -> Result<()> {
 /// Cuts files so that about `min` splits come out; `whole` files are not cut. An empty file has no split.
 pub(super) fn cut(files: Vec<(PathBuf, u64)>, min: usize, whole: impl Fn(&Path) -> bool) -> Vec<Split> {
     let total: u64 = files.iter().map(|f| f.1).sum();
-    let size = (total / min.max(1) as u64).min(BLOCK).max(1);
+    let size = (total / min.max(1) as u64).clamp(1, BLOCK);
     let mut out = Vec::new();
     for (path, len) in files {
         let (path, mut from) = (Arc::new(path), 0);

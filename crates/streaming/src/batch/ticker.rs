@@ -55,7 +55,7 @@ impl Ticker {
             if step == 0 {
                 break;
             }
-            time = time + self.interval * step;
+            time += self.interval * step;
             coalesced += step;
             pass_over -= step;
         }

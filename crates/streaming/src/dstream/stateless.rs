@@ -130,7 +130,7 @@ impl<T: Data> DStream<T> {
                     n += c.len() as u64;
                     Ok(())
                 })?;
-                Ok(Flow::from_iter(std::iter::once(((), n))))
+                Ok(Flow::from_records(std::iter::once(((), n))))
             });
             let one = winterbourne_engine::lineage::Count::known(1);
             let sum = parts.reduce_by_key_at(site, |a: u64, b| a + b, one);

@@ -67,10 +67,8 @@ impl<T: Data, I: Input<T>> Node<T, I> {
             return Ok(back.clone());
         }
         let Some(known) = desk.planned.get_mut(&t) else { return Ok(None) };
-        if known.rdd.is_none() {
-            if let Some(plan) = &known.plan {
-                known.rdd = Some(desk.input.read(&desk.sc, plan)?);
-            }
+        if let (None, Some(plan)) = (&known.rdd, &known.plan) {
+            known.rdd = Some(desk.input.read(&desk.sc, plan)?);
         }
         Ok(known.rdd.clone())
     }

@@ -29,12 +29,13 @@ impl<T: Data> Input<T> for ReceiverInput<T> {
         self.stream.release(&ids(&plan));
     }
     fn supply(&self) -> Supply {
-        if self.stream.waiting() > 0 {
-            Supply::Waiting
-        } else if self.stream.has_ended() {
-            Supply::Ended
-        } else {
-            Supply::Open
+        // SUBTLE: the end first. Once ended nothing more is added, so "ended and nothing waits" stays true; the other
+        // way round, the last records could come in between.
+        let ended = self.stream.has_ended();
+        match (self.stream.waiting(), ended) {
+            (0, true) => Supply::Ended,
+            (0, false) => Supply::Open,
+            _ => Supply::Waiting,
         }
     }
     fn stop(&mut self) {

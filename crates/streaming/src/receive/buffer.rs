@@ -86,8 +86,8 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// What belongs to the batch of `tick`, in order: all there is if it is the `latest` batch (nothing later waits to be
-    /// planned), else the blocks whose boundary is not after it.
+    /// What belongs to the batch of `tick`, in order: all there is if it is the `latest` batch (nothing later waits to
+    /// be planned), else the blocks whose boundary is not after it.
     pub(super) fn allocate(&mut self, tick: Time, latest: bool) -> Vec<BlockMeta> {
         self.cut_if_due(tick);
         if latest {

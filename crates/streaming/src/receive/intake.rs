@@ -6,7 +6,8 @@ use winterbourne_engine::Data;
 
 use super::stream::ReceiverStream;
 
-/// Where a [`Receiver`](super::Receiver) puts what it receives. Cheap to clone, for receivers with threads of their own.
+/// Where a [`Receiver`](super::Receiver) puts what it receives. Cheap to clone, for receivers with threads of their
+/// own.
 ///
 /// Records of one thread stay in the order in which they were stored.
 ///

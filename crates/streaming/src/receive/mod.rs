@@ -9,8 +9,8 @@
 //! `room` (may these bytes come in), `buffer` (records to blocks to batches), `stream` (one receiver with all of
 //! that), `supervisor` (what happens after a failure: decides only), `run` (the thread that does it).
 //!
-//! *Bounds.* Bytes held (open, waiting, or in a batch that is not done) stay below `spark.streaming.receiver.bufferSize`:
-//! at the bound the receiver blocks in `store` until a batch is done. `spark.streaming.blockQueueSize` is accepted and
+//! *Bounds.* The bytes held (open, waiting, or in a batch that is not done) are at most
+//! `spark.streaming.receiver.bufferSize`: at the bound the receiver blocks in `store` until a batch is done. `spark.streaming.blockQueueSize` is accepted and
 //! bounds nothing: there is no queue between cutting a block and keeping it, and bytes say more than blocks do.
 //!
 //! INVARIANT: nothing here knows a graph, a batch or an RDD; whoever allocates blocks decides what they belong to.
@@ -24,6 +24,7 @@ mod room;
 mod run;
 mod setup;
 mod socket;
+mod state;
 mod stream;
 mod supervisor;
 

@@ -91,7 +91,7 @@ impl Receiver<Text> for SocketReceiver {
         let failed = |error| format!("Error connecting to {}:{}: {error}", self.host, self.port);
         let mut socket = self.connect().map_err(failed)?;
         let handle = socket.try_clone().map_err(failed)?;
-        // A blocked read then returns as at the end of the stream. There is nothing to do if the socket is dead already.
+        // A blocked read then returns as at the end of the stream. If the socket is dead already, so much the better.
         intake.on_stop(move || drop(handle.shutdown(Shutdown::Both)));
         tracing::info!(host = self.host, port = self.port, "connected");
         self.read(&mut socket, intake)

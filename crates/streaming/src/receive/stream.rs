@@ -13,9 +13,9 @@ use winterbourne_base::{Time, thread};
 use winterbourne_engine::Data;
 
 use super::buffer::{Buffer, Parts};
-use super::room::Room;
 use super::run;
-use super::supervisor::{Decision, Event, Next, Supervisor, Tell};
+use super::state::{Hook, State};
+use super::supervisor::{Decision, Event, Next, Tell};
 use super::{
     BlockId, BlockMeta, Gone, Intake, Receiver, ReceiverEvent, ReceiverInfo, ReceiverState, Settings, Setup, Stopped,
     Tolerated,
@@ -27,51 +27,17 @@ use super::{
 pub(crate) struct ReceiverStream<T: Data> {
     setup: Setup,
     /// `<receiver>-<id>`.
-    name: String,
+    name: Arc<str>,
     /// Rung when room was made, a run ended, a stop was asked for or the thread finished.
     changed: Bell,
     state: Mutex<State<T>>,
 }
 
-type Hook = Box<dyn FnOnce() + Send>;
-
-struct State<T> {
-    /// Here until the thread takes it.
-    receiver: Option<Box<dyn Receiver<T>>>,
-    thread: Option<JoinHandle<()>>,
-    /// The thread will touch nothing any more.
-    finished: bool,
-    supervisor: Supervisor,
-    /// The current run's number, or the one that the next run will have. Intakes of other runs are over.
-    run: u64,
-    hooks: Vec<Hook>,
-    room: Room,
-    buffer: Buffer<T>,
-    records: u64,
-    waits: u64,
-    invalid_utf8: u64,
-    oversized: u64,
-}
-
 /// For whoever makes batches.
 impl<T: Data> ReceiverStream<T> {
     pub(crate) fn new(setup: Setup, receiver: Box<dyn Receiver<T>>) -> Arc<Self> {
-        let settings = setup.settings;
-        let name = format!("{}-{}", receiver.name(), setup.id);
-        let state = State {
-            receiver: Some(receiver),
-            thread: None,
-            finished: false,
-            supervisor: Supervisor::new(settings.restart_delay),
-            run: 0,
-            hooks: Vec::new(),
-            room: Room::new(settings.buffer_bytes),
-            buffer: Buffer::new(setup.id, settings.block_interval, setup.batch),
-            records: 0,
-            waits: 0,
-            invalid_utf8: 0,
-            oversized: 0,
-        };
+        let name: Arc<str> = format!("{}-{}", receiver.name(), setup.id).into();
+        let state = State::new(&setup, Arc::clone(&name), receiver);
         Arc::new(Self { setup, name, changed: Bell::new(), state: Mutex::new(state) })
     }
 
@@ -145,7 +111,7 @@ impl<T: Data> ReceiverStream<T> {
             if let Some(thread) = self.finished() {
                 // It has nothing left to do but to end, so this does not wait.
                 if thread.is_some_and(|thread| thread.join().is_err()) {
-                    tracing::error!(receiver = self.name, "the receiver's thread panicked outside of the receiver");
+                    tracing::error!(receiver = &*self.name, "the receiver's thread panicked outside of the receiver");
                 }
                 return true;
             }
@@ -158,7 +124,7 @@ impl<T: Data> ReceiverStream<T> {
     }
 
     pub(crate) fn info(&self) -> ReceiverInfo {
-        self.info_of(&self.lock())
+        self.lock().info()
     }
 }
 
@@ -288,7 +254,7 @@ impl<T: Data> ReceiverStream<T> {
             let decision = state.supervisor.step(event, now);
             state.run += u64::from(ends_run);
             let hooks = if stops || ends_run { std::mem::take(&mut state.hooks) } else { Vec::new() };
-            (decision, self.info_of(&state), hooks)
+            (decision, state.info(), hooks)
         };
         if decision.changed {
             self.changed.ring();
@@ -319,20 +285,20 @@ impl<T: Data> ReceiverStream<T> {
 
     fn call(&self, hook: Hook) {
         if catch_unwind(AssertUnwindSafe(hook)).is_err() {
-            tracing::error!(receiver = self.name, "a closure given to on_stop panicked; the receiver may not stop");
+            tracing::error!(receiver = &*self.name, "a closure given to on_stop panicked; the receiver may not stop");
         }
     }
 
     fn tell(&self, decision: Decision, info: ReceiverInfo) {
         let Some(tell) = decision.tell else { return };
-        let receiver = self.name.as_str();
+        let receiver = &*self.name;
         let error = info.last_error.as_deref().unwrap_or_default();
         match (tell, info.state) {
             (Tell::Started, _) => tracing::info!(receiver, restarts = info.restarts, "receiving"),
             (Tell::Error, _) => tracing::warn!(receiver, error, "the receiver reports an error and goes on"),
             (Tell::Stopped, ReceiverState::Restarting { at }) => {
                 let delay_ms = self.setup.settings.restart_delay.as_millis();
-                tracing::warn!(receiver, error, delay_ms, at = %at, "the receiver failed and is going to be started again");
+                tracing::warn!(receiver, error, delay_ms, at = %at, "the receiver failed and is going to be restarted");
             }
             (Tell::Stopped, ReceiverState::Abandoned) => {
                 tracing::warn!(
@@ -347,29 +313,5 @@ impl<T: Data> ReceiverStream<T> {
             Tell::Error => ReceiverEvent::Error(info),
             Tell::Stopped => ReceiverEvent::Stopped(info),
         });
-    }
-
-    fn info_of(&self, state: &State<T>) -> ReceiverInfo {
-        let error = state.supervisor.last_error();
-        ReceiverInfo {
-            stream_id: self.setup.id,
-            name: self.name.clone(),
-            state: state.supervisor.state(),
-            last_error: error.map(|(message, _)| message.clone()),
-            last_error_time: error.map(|(_, time)| *time),
-            restarts: state.supervisor.restarts(),
-            records: state.records,
-            waiting_records: state.buffer.waiting_records(),
-            buffered_bytes: state.room.held(),
-            invalid_utf8: state.invalid_utf8,
-            oversized: state.oversized,
-            waits: state.waits,
-        }
-    }
-}
-
-impl<T> State<T> {
-    fn is_over(&self, run: u64) -> bool {
-        self.run != run || self.supervisor.is_stopping()
     }
 }

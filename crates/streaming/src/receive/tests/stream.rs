@@ -1,4 +1,4 @@
-//! The promises of a receiver stream: nothing taken is lost, a full buffer waits, a failure is tried again, a stop ends.
+//! The promises of a receiver stream: what is taken is kept, a full buffer waits, a failure is tried again, a stop ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
