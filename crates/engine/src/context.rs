@@ -1,9 +1,17 @@
 //! [`SparkContext`]: configuration, ids in program order, the pool, the block store.
-use crate::{Counters, Error, JobId, Master, Result, Site, backend::Backend, blocks::Blocks, pool::Pool, task::Cancel};
+use crate::{
+    Counters, Error, JobId, JobScope, Master, Result, Site,
+    backend::Backend,
+    blocks::Blocks,
+    fair::{Shares, read_allocations},
+    pool::Pool,
+    task::Cancel,
+};
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     collections::BTreeMap,
     marker::PhantomData,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::*},
@@ -19,21 +27,6 @@ pub(crate) struct Ids {
     pub(crate) stages: AtomicU64,
 }
 
-thread_local! { static GROUP: RefCell<Option<Arc<str>>> = const { RefCell::new(None) }; }
-
-/// While it lives, the jobs this thread runs belong to a named group; made by [`SparkContext::job_group`].
-#[must_use = "the group ends when the guard is dropped"]
-pub struct JobGroup {
-    before: Option<Arc<str>>,
-    /// It restores a value of its own thread.
-    not_send: PhantomData<*const ()>,
-}
-impl Drop for JobGroup {
-    fn drop(&mut self) {
-        GROUP.set(self.before.take());
-    }
-}
-
 struct RunningJob {
     cancel: Arc<Cancel>,
     group: Option<Arc<str>>,
@@ -42,9 +35,9 @@ struct RunningJob {
 #[derive(Default)]
 pub(crate) struct Running(Mutex<BTreeMap<JobId, RunningJob>>);
 impl Running {
-    pub(crate) fn enter(&self, job: JobId) -> Entered<'_> {
+    pub(crate) fn enter(&self, job: JobId, group: Option<Arc<str>>) -> Entered<'_> {
         let cancel = Arc::<Cancel>::default();
-        let running = RunningJob { cancel: cancel.clone(), group: GROUP.with_borrow(Clone::clone) };
+        let running = RunningJob { cancel: cancel.clone(), group };
         self.0.lock().expect("plain map").insert(job, running);
         Entered { list: self, job, cancel }
     }
@@ -73,6 +66,7 @@ pub(crate) struct Inner {
     pub(crate) limit_initial: usize,
     pub(crate) limit_scale_up: usize,
     pub(crate) pool: Pool,
+    pub(crate) shares: Shares,
     pub(crate) blocks: Arc<Blocks>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) ids: Ids,
@@ -136,13 +130,21 @@ impl SparkContext {
     fn on(conf: SparkConf, backend: Option<Arc<dyn Backend>>) -> Result<Self> {
         conf.validate()?;
         let master: Master = conf.value(keys::MASTER)?.parse()?;
+        let shares = match conf.value(keys::SCHEDULER_MODE)?.as_str() {
+            "FAIR" => {
+                let file = conf.value(keys::SCHEDULER_ALLOCATION_FILE)?;
+                Shares::fair(file.map_or(Ok(Vec::new()), |f| read_allocations(Path::new(&f)))?)
+            }
+            _ => Shares::fifo(),
+        };
         let inner = Inner {
             app_name: conf.value(keys::APP_NAME)?.ok_or(Error::NoAppName)?,
             default_parallelism: conf.value(keys::DEFAULT_PARALLELISM)?,
             limit_initial: conf.value(keys::LIMIT_INITIAL_PARTITIONS)?.max(1),
             limit_scale_up: conf.value(keys::LIMIT_SCALE_UP)?.max(2),
             master,
-            pool: Pool::new(master.threads).map_err(Error::Threads)?,
+            pool: Pool::new(master.threads, shares.is_fair()).map_err(Error::Threads)?,
+            shares,
             blocks: Arc::default(),
             counters: Arc::default(),
             ids: Ids::default(),
@@ -221,8 +223,24 @@ impl SparkContext {
     /// # Ok::<(), Error>(())
     /// ```
     #[doc(alias = "setJobGroup")]
-    pub fn job_group(&self, name: &str) -> JobGroup {
-        JobGroup { before: GROUP.replace(Some(name.into())), not_send: PhantomData }
+    pub fn job_group(&self, name: &str) -> JobScope {
+        JobScope::enter(|p| p.group = Some(name.into()))
+    }
+    /// Puts the jobs that this thread starts while the guard lives into a scheduler pool: under
+    /// `spark.scheduler.mode` FAIR, idle threads are shared between pools by weight and minimum share
+    /// ([`SchedulerPool`](crate::SchedulerPool), from `spark.scheduler.allocation.file`); under FIFO it means nothing.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// let conf = SparkConf::empty().set_app_name("doc").set("spark.scheduler.mode", "FAIR");
+    /// let sc = SparkContext::new(conf)?;
+    /// let reports = sc.scheduler_pool("reports");
+    /// assert_eq!(sc.range(0..10, 2).count()?, 10); // a job of the pool `reports`
+    /// drop(reports);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    pub fn scheduler_pool(&self, name: &str) -> JobScope {
+        JobScope::enter(|p| p.pool = Some(name.into()))
     }
     /// Cancels what runs and ends the threads; later actions fail with [`Error::Stopped`]. Calling it again does nothing.
     #[track_caller]

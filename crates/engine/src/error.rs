@@ -147,6 +147,18 @@ pub enum Error {
         /// The number asked for.
         asked: usize,
     },
+    /// A job on a partition that does not exist.
+    #[error("`{action}` at {site} was asked for partition {asked} of an RDD that has {partitions}, counted from 0")]
+    NoPartition {
+        /// The action.
+        action: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// The partition asked for.
+        asked: usize,
+        /// How many there are.
+        partitions: usize,
+    },
     /// A range without a step.
     #[error("`range` at {site}: the step cannot be 0")]
     ZeroStep {
@@ -184,6 +196,14 @@ pub enum Error {
     /// A master string that cannot be used.
     #[error(transparent)]
     Master(#[from] MasterError),
+    /// An allocation file that cannot be used.
+    #[error("the allocation file {} (spark.scheduler.allocation.file) cannot be used: {why}", path.display())]
+    Allocations {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A thread of the context could not be started.
     #[error("cannot start a task thread: {0}; lower N of local[N] or raise the system's limit on threads")]
     Threads(#[source] std::io::Error),

@@ -1,5 +1,5 @@
 //! [`Flow`], a pull stream of chunks, and [`Records`], the same as a plain iterator for the user's code.
-use crate::{CHUNK, Chunk, Data, Error, Result};
+use crate::{CHUNK, Chunk, Data, Error, Result, Site, Task, at, share::Parts, task};
 use std::{ops::Range, sync::Arc};
 
 type Pull<T> = Box<dyn FnMut() -> Result<Option<Chunk<T>>>>;
@@ -8,12 +8,19 @@ pub(crate) type Run<T> = (Arc<Vec<T>>, Range<usize>);
 
 /// The records of one partition, pulled chunk by chunk inside one task (never `Send`). One virtual call per chunk and
 /// operator; the loops inside are monomorphic. After `None` or an error it is not asked again.
-pub struct Flow<T>(Pull<T>);
+///
+/// A flow whose chunks any thread could compute keeps that form as long as operators allow, so that a partition that takes
+/// long can be shared with idle threads; see `share`.
+pub struct Flow<T>(Inner<T>);
+enum Inner<T> {
+    Pull(Pull<T>),
+    Parts(Parts<T>),
+}
 
 impl<T: Data> Flow<T> {
     /// A flow from its `next` function. Chunks it yields are not empty.
     pub fn new(pull: impl FnMut() -> Result<Option<Chunk<T>>> + 'static) -> Self {
-        Flow(Box::new(pull))
+        Flow(Inner::Pull(Box::new(pull)))
     }
     /// No records.
     pub fn empty() -> Self {
@@ -24,17 +31,41 @@ impl<T: Data> Flow<T> {
     /// # Errors
     /// What a source below could not read, or that the job was cancelled.
     pub fn next_chunk(&mut self) -> Result<Option<Chunk<T>>> {
-        (self.0)()
+        match &mut self.0 {
+            Inner::Pull(pull) => pull(),
+            Inner::Parts(parts) => parts.next(),
+        }
     }
     /// Hands every chunk to `f`.
     ///
     /// # Errors
     /// The first error of the flow or of `f`.
-    pub fn each(mut self, mut f: impl FnMut(Chunk<T>) -> Result<()>) -> Result<()> {
-        while let Some(c) = self.next_chunk()? {
-            f(c)?;
+    pub fn each(self, mut f: impl FnMut(Chunk<T>) -> Result<()>) -> Result<()> {
+        match self.0 {
+            Inner::Parts(parts) => parts.each(f),
+            Inner::Pull(mut pull) => {
+                while let Some(c) = pull()? {
+                    f(c)?;
+                }
+                Ok(())
+            }
         }
-        Ok(())
+    }
+    /// A source that any thread may read from, chunk by chunk, for this task: what is made of it can be shared.
+    pub fn splittable(task: &Task, mut source: impl FnMut() -> Result<Option<Chunk<T>>> + Send + 'static) -> Self {
+        let (helpers, task) = (task.around.helpers.clone(), task.clone());
+        let checked = move || {
+            task.check()?;
+            source()
+        };
+        Flow(Inner::Parts(Parts::new(checked, helpers)))
+    }
+    /// One chunk in, at most one out, each by itself: keeps a flow shareable.
+    pub(crate) fn then<U: Data>(self, f: impl Fn(Chunk<T>) -> Vec<U> + Send + Sync + 'static) -> Flow<U> {
+        match self.0 {
+            Inner::Parts(parts) => Flow(Inner::Parts(parts.then(f))),
+            Inner::Pull(_) => self.map_chunks(f),
+        }
     }
     /// One chunk in, at most one out: an empty result is skipped.
     pub fn map_chunks<U: Data>(mut self, mut f: impl FnMut(Chunk<T>) -> Vec<U> + 'static) -> Flow<U> {
@@ -49,10 +80,10 @@ impl<T: Data> Flow<T> {
         })
     }
     /// Shared runs in slices of at most [`CHUNK`], so that cancelling and fusing work between them.
-    pub fn shared(runs: Vec<(Arc<Vec<T>>, Range<usize>)>) -> Self {
+    pub(crate) fn source(runs: Vec<Run<T>>, task: &Task) -> Self {
         let mut runs = runs.into_iter();
         let mut open: Option<Run<T>> = None;
-        Flow::new(move || {
+        Flow::splittable(task, move || {
             loop {
                 match &mut open {
                     Some((v, r)) if r.start < r.end => {
@@ -76,23 +107,28 @@ impl<T: Data> Flow<T> {
             Ok((!v.is_empty()).then_some(Chunk::Own(v)))
         })
     }
-    /// One flow after the other.
-    pub fn chain(flows: Vec<Flow<T>>) -> Self {
-        let mut rest = flows.into_iter();
-        let mut open = rest.next();
+    /// One flow after the other, each opened when the one before has ended: a thousand coalesced files are not open at
+    /// once.
+    pub fn chain(mut flows: impl Iterator<Item = Result<Flow<T>>> + 'static) -> Self {
+        let mut open: Option<Flow<T>> = None;
         Flow::new(move || {
-            while let Some(f) = &mut open {
-                if let Some(c) = f.next_chunk()? {
+            loop {
+                if let Some(f) = &mut open
+                    && let Some(c) = f.next_chunk()?
+                {
                     return Ok(Some(c));
                 }
-                open = rest.next();
+                open = None;
+                match flows.next() {
+                    Some(f) => open = Some(f?),
+                    None => return Ok(None),
+                }
             }
-            Ok(None)
         })
     }
     /// The flow as a plain iterator.
     pub fn records(self) -> Records<T> {
-        Records { flow: self, open: Vec::new().into_iter() }
+        Records { flow: self, open: Vec::new().into_iter(), reader: task::current() }
     }
 }
 
@@ -103,6 +139,8 @@ impl<T: Data> Flow<T> {
 pub struct Records<T> {
     flow: Flow<T>,
     open: std::vec::IntoIter<T>,
+    /// The operator that reads: noted again after those above it have run, so that its own panics name it.
+    reader: Option<Site>,
 }
 impl<T: Data> Iterator for Records<T> {
     type Item = T;
@@ -113,7 +151,10 @@ impl<T: Data> Iterator for Records<T> {
                 return Some(x);
             }
             match self.flow.next_chunk() {
-                Ok(Some(c)) => self.open = c.into_vec().into_iter(),
+                Ok(Some(c)) => {
+                    self.reader.map(at);
+                    self.open = c.into_vec().into_iter();
+                }
                 Ok(None) => return None,
                 Err(e) => std::panic::resume_unwind(Box::new(Carried(e))),
             }

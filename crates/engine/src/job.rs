@@ -4,11 +4,13 @@ use crate::{
     BoxError, Counters, Data, Error, Flow, JobId, Rdd, Result, ShuffleId, Site, SparkContext, StageId, TaskCause,
     backend::{Backend, Block, Label},
     context::Inner,
+    fair::Rank,
     flow::Carried,
     hash::FixedState,
     lineage::{Node, Shuffle},
     plan::{self, Facts, Wave},
-    task::{self, Cancel, Inside, Task},
+    scope,
+    task::{self, Around, Cancel, Inside, Task},
 };
 use std::{
     collections::HashMap,
@@ -109,17 +111,26 @@ impl SparkContext {
         self.may_run(action)?;
         let inner = &*self.inner;
         let meta = &rdd.op.meta;
-        if meta.depth > MAX_DEPTH {
-            return Err(Error::TooDeep { depth: meta.depth, limit: MAX_DEPTH, site: meta.site });
+        if !rdd.sc.same(self) {
+            return Err(Error::ForeignRdd { operator: action.name, site: action.site });
+        }
+        let n = meta.partitions.get()?;
+        if let Some(&asked) = partitions.iter().find(|&&p| p >= n) {
+            return Err(Error::NoPartition { action: action.name, site: action.site, asked, partitions: n });
         }
         let job = JobId(inner.ids.jobs.fetch_add(1, Relaxed));
         Counters::add(&inner.counters.jobs, 1);
-        let running = inner.running.enter(job);
+        let properties = scope::now();
+        let rank = inner.shares.rank(job.0, properties.pool.as_deref());
+        let running = inner.running.enter(job, properties.group);
+        // Again, now that `stop` would find this job among those that run.
+        self.may_run(action)?;
         let waves = match &inner.backend {
-            None => plan::plan(&*rdd.op, &*inner.blocks)?,
+            None => planned(&*rdd.op, &*inner.blocks)?,
             Some(backend) => {
-                let facts = Agreed { inner, backend: &**backend, job, shuffled: Mutex::default(), failed: Mutex::default() };
-                let waves = plan::plan(&*rdd.op, &facts)?;
+                let facts =
+                    Agreed { inner, backend: &**backend, job, shuffled: Mutex::default(), failed: Mutex::default() };
+                let waves = planned(&*rdd.op, &facts)?;
                 match facts.failed.into_inner().expect("plain option") {
                     Some(e) => return Err(e),
                     None => waves,
@@ -131,20 +142,22 @@ impl SparkContext {
         for wave in waves {
             let first = stage;
             stage += wave.len() as u64;
-            self.run_wave(job, first, wave, &running.cancel)?;
+            self.run_wave(job, &rank, first, wave, &running.cancel)?;
         }
         let op = rdd.op.clone();
         let specs = partitions
             .into_iter()
             .map(|partition| Spec { stage: StageId(stage), in_wave: 0, partition, site: meta.site })
             .collect();
-        self.run_tasks(job, action, specs, &running.cancel, move |spec, task| {
-            f(spec.partition, op.flow(spec.partition, task)?, task)
+        self.run_tasks(job, &rank, action, specs, &running.cancel, move |spec, task| {
+            let flow = op.flow(spec.partition, task)?;
+            task::at(action.site);
+            f(spec.partition, flow, task)
         })
     }
 
     /// Runs the missing map tasks of one wave; their outputs stay with their shuffles.
-    fn run_wave(&self, job: JobId, first: u64, wave: Wave, cancel: &Arc<Cancel>) -> Result<()> {
+    fn run_wave(&self, job: JobId, rank: &Rank, first: u64, wave: Wave, cancel: &Arc<Cancel>) -> Result<()> {
         let mut specs = Vec::new();
         for (i, stage) in wave.iter().enumerate() {
             let (id, site) = (StageId(first + i as u64), stage.shuffle.site());
@@ -153,14 +166,14 @@ impl SparkContext {
         let label = Action { name: wave[0].shuffle.name(), site: wave[0].shuffle.site() };
         let Some(_) = &self.inner.backend else {
             let run = move |spec: &Spec, task: &Task| wave[spec.in_wave].shuffle.run_map(spec.partition, task);
-            return self.run_tasks(job, label, specs, cancel, run).map(drop);
+            return self.run_tasks(job, rank, label, specs, cancel, run).map(drop);
         };
         // Several lanes: each output travels, and every lane keeps all of them.
         let wave = Arc::new(wave);
         let keep: Vec<(usize, usize)> = specs.iter().map(|s| (s.in_wave, s.partition)).collect();
         let made = {
             let wave = wave.clone();
-            self.run_tasks(job, label, specs, cancel, move |spec: &Spec, task: &Task| {
+            self.run_tasks(job, rank, label, specs, cancel, move |spec: &Spec, task: &Task| {
                 let shuffle = &wave[spec.in_wave].shuffle;
                 shuffle.run_map(spec.partition, task)?;
                 Ok(shuffle.output(spec.partition))
@@ -176,16 +189,17 @@ impl SparkContext {
     fn run_tasks<R: Data>(
         &self,
         job: JobId,
+        rank: &Rank,
         action: Action,
         specs: Vec<Spec>,
         cancel: &Arc<Cancel>,
         body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
     ) -> Result<Vec<R>> {
-        let Some(backend) = &self.inner.backend else { return self.run_here(job, specs, cancel, body) };
+        let Some(backend) = &self.inner.backend else { return self.run_here(job, rank, specs, cancel, body) };
         let (lane, lanes, total) = (backend.lane(), backend.lanes(), specs.len());
         let (numbers, mine): (Vec<usize>, Vec<Spec>) =
             specs.into_iter().enumerate().filter(|(_, s)| s.partition % lanes == lane).unzip();
-        let made = self.run_here(job, mine, cancel, body).map(|results| {
+        let made = self.run_here(job, rank, mine, cancel, body).map(|results| {
             numbers.into_iter().zip(results).map(|(i, r)| (i, Arc::new(r) as Block)).collect::<Vec<_>>()
         });
         let label = Label { number: job.0, name: action.name, site: action.site, tasks: total };
@@ -200,31 +214,32 @@ impl SparkContext {
     fn run_here<R: Data>(
         &self,
         job: JobId,
+        rank: &Rank,
         specs: Vec<Spec>,
         cancel: &Arc<Cancel>,
         body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
     ) -> Result<Vec<R>> {
         let n = specs.len();
-        let counters = self.inner.counters.clone();
+        let (counters, helpers) = (self.inner.counters.clone(), self.inner.pool.helpers());
         Counters::add(&counters.tasks, n as u64);
+        let around = Arc::new(Around { cancel: cancel.clone(), counters, helpers });
         let slots: Arc<Vec<Mutex<Option<Result<R>>>>> = Arc::new((0..n).map(|_| Mutex::new(None)).collect());
-        let (out, attempts, cancel) = (slots.clone(), self.inner.master.attempts, cancel.clone());
-        self.inner.pool.run(n, move |i| {
+        let (out, attempts) = (slots.clone(), self.inner.master.attempts);
+        self.inner.pool.run(rank.clone(), n, move |i| {
             let spec = &specs[i];
             let (stage, partition) = (spec.stage, spec.partition);
-            let (cancel, counters) = (cancel.clone(), counters.clone());
-            let mut task = Task { job, stage, partition, attempt: 1, cancel, counters };
+            let mut task = Task { job, stage, partition, attempt: 1, around: around.clone() };
             let result = loop {
                 match attempt(spec, &task, &body) {
-                    Err(Error::Task { .. }) if task.attempt < attempts && !task.cancel.is_set() => {
+                    Err(Error::Task { .. }) if task.attempt < attempts && !task.around.cancel.is_set() => {
                         task.attempt += 1;
-                        Counters::add(&task.counters.task_retries, 1);
+                        Counters::add(&task.around.counters.task_retries, 1);
                     }
                     result => break result,
                 }
             };
             if result.is_err() {
-                task.cancel.silently();
+                task.around.cancel.silently();
             }
             *out[i].lock().expect("plain slot") = Some(result);
         });
@@ -252,6 +267,18 @@ impl SparkContext {
         }
         if self.is_stopped() { Err(Error::Stopped { what: name, site }) } else { Ok(()) }
     }
+}
+
+/// The stages to run, none of them longer than a thread's stack carries.
+fn planned(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
+    let waves = plan::plan(root, facts)?;
+    for node in waves.iter().flatten().map(|stage| stage.shuffle.parent()).chain([root]) {
+        let depth = plan::depth(node, facts, MAX_DEPTH);
+        if depth > MAX_DEPTH {
+            return Err(Error::TooDeep { depth, limit: MAX_DEPTH, site: node.meta().site });
+        }
+    }
+    Ok(waves)
 }
 
 /// One attempt: marks the thread as inside a task, catches what the user's closures throw.

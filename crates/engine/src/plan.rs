@@ -78,6 +78,30 @@ pub fn plan(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
     Ok(waves)
 }
 
+/// How many narrow operators in a row a task on `node` runs; one that is cached and there starts a new row. Looks only
+/// if the row as defined is longer than `enough`.
+pub fn depth(node: &dyn Node, facts: &dyn Facts, enough: u32) -> u32 {
+    if node.meta().depth <= enough {
+        return node.meta().depth;
+    }
+    // Children have larger ids than their parents, so a node comes up after all that read it.
+    let mut todo = BTreeMap::from([(node.meta().id, (node, 0))]);
+    let mut deepest = 0;
+    while let Some((_, (n, depth))) = todo.pop_last() {
+        deepest = deepest.max(depth);
+        if n.is_persisted() && facts.is_cached(n) {
+            continue;
+        }
+        for d in &n.meta().deps {
+            if let Dep::Narrow(p) = d {
+                let below = &mut todo.entry(p.meta().id).or_insert((&***p, 0)).1;
+                *below = (*below).max(depth + 1);
+            }
+        }
+    }
+    deepest
+}
+
 /// The shuffles reached from `node` over narrow edges, not looking below fully cached nodes.
 fn shuffles_of(node: &dyn Node, facts: &dyn Facts) -> Vec<Arc<dyn Shuffle>> {
     let (mut out, mut todo, mut seen) = (Vec::new(), vec![node], HashSet::new());

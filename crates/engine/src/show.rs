@@ -265,6 +265,7 @@ impl ser::SerializeMap for List<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Serialize;
     use std::collections::BTreeMap;
 
     #[test]

@@ -1,5 +1,5 @@
 //! What a running task knows of itself, and which operator runs on this thread.
-use crate::{Counters, Error, JobId, Result, Site, StageId};
+use crate::{Counters, Error, JobId, Result, Site, StageId, pool::Helpers};
 use std::{
     cell::Cell,
     sync::{
@@ -19,8 +19,13 @@ pub struct Task {
     pub partition: usize,
     /// Which attempt this is, from one.
     pub attempt: u32,
+    pub(crate) around: Arc<Around>,
+}
+/// What the tasks of one task set share.
+pub(crate) struct Around {
     pub(crate) cancel: Arc<Cancel>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) helpers: Helpers,
 }
 impl Task {
     /// Whether to go on. Every source asks this once per chunk; an operator that drops everything returns to nobody,
@@ -29,11 +34,12 @@ impl Task {
     /// # Errors
     /// [`Error::Cancelled`] once the job is.
     pub fn check(&self) -> Result<()> {
-        if self.cancel.is_set() { Err(self.cancel.error(self.job)) } else { Ok(()) }
+        let cancel = &self.around.cancel;
+        if cancel.is_set() { Err(cancel.error(self.job)) } else { Ok(()) }
     }
     /// The context's counters.
     pub fn counters(&self) -> &Counters {
-        &self.counters
+        &self.around.counters
     }
 }
 

@@ -237,6 +237,9 @@ impl From<Text> for String {
 }
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if !self.is_detached() {
+            crate::detach::mark();
+        }
         s.serialize_str(self)
     }
 }

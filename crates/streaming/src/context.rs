@@ -1,6 +1,6 @@
 //! [`StreamingContext`]: the handle a program builds its graph with, starts and stops.
 use crate::{
-    BoxError, DStream, Error, GraphError, Receiver, Result, StreamingEvent, StreamingListener, StreamingState,
+    BoxError, DStream, Error, GraphError, Health, Receiver, Result, StreamingEvent, StreamingListener, StreamingState,
     StreamingStatus,
     batch::{self, BatchLog, Command, Control, Runner, Settings, Stepper, Stop, Ticker, Unlogged},
     graph::{Graph, assign, spread_remember},
@@ -8,7 +8,7 @@ use crate::{
     receive::{self, ReceiverStream, SocketReceiver},
 };
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
     sync::{
         Arc, Mutex,
@@ -35,6 +35,8 @@ struct Inner {
 #[derive(Default)]
 struct Threads {
     joins: Vec<JoinHandle<()>>,
+    /// There is a batch loop that will say STOPPED.
+    looping: bool,
     signals: Option<signal::SignalGuard>,
 }
 
@@ -108,6 +110,14 @@ impl StreamingContext {
     }
     pub(crate) fn graph(&self) -> &Graph {
         &self.inner.graph
+    }
+    /// Whether something may be added; if not, whoever awaits termination is told.
+    pub(crate) fn may_add(&self, operator: &'static str, site: Site) -> bool {
+        let may = self.graph().may_add(operator, site);
+        if !may {
+            self.inner.control.bell.ring();
+        }
+        may
     }
     pub(crate) fn same(&self, other: &StreamingContext) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
@@ -225,6 +235,7 @@ impl StreamingContext {
     /// # Errors
     /// [`Error::Graph`] with everything wrong with the graph: the context is as before and can be corrected;
     /// [`Error::AlreadyStopped`]; [`Error::System`] if no thread can be had.
+    #[track_caller]
     pub fn start(&self) -> Result<()> {
         let Some((runner, ticker)) = self.freeze(self.inner.control.clock.now())? else {
             tracing::warn!("StreamingContext has already been started");
@@ -245,6 +256,7 @@ impl StreamingContext {
         threads.joins.push(control.bus.start(control.clock.clone()).map_err(|e| system("the listener thread", e))?);
         let loop_ = thread::spawn_with_stack("streaming-batches", 16 << 20, move || batch::run(runner, ticker));
         threads.joins.push(loop_.map_err(|e| system("the batch thread", e))?);
+        threads.looping = true;
         Ok(())
     }
     /// As [`start`](StreamingContext::start), without a loop: the caller runs batch after batch with
@@ -252,16 +264,18 @@ impl StreamingContext {
     ///
     /// # Errors
     /// As `start`; [`Error::Graph`] also if the context was started already.
+    #[track_caller]
     pub fn start_stepped(&self) -> Result<Stepper> {
-        let frozen = self.freeze(self.inner.control.clock.now())?;
+        let (site, frozen) = (Site::caller(), self.freeze(self.inner.control.clock.now())?);
         let (runner, ticker) = frozen.ok_or_else(|| {
             let what = "start_stepped after start; a context runs in one way only".into();
-            Error::Graph(vec![GraphError { site: Site::caller(), what }])
+            Error::Graph(vec![GraphError { site, what }])
         })?;
         Ok(Stepper { runner, ticker, failed: None })
     }
 
     /// Everything `start` does before threads: none if the context is active already.
+    #[track_caller]
     fn freeze(&self, now: Time) -> Result<Option<(Runner, Ticker)>> {
         let control = &self.inner.control;
         match control.state() {
@@ -322,6 +336,7 @@ impl StreamingContext {
             settings,
             job_group: self.inner.job_group.clone(),
             aside: VecDeque::new(),
+            unfinished: BTreeMap::new(),
         };
         control.change(|s| s.state = StreamingState::Active);
         control.bus.post(|| StreamingEvent::Started(now));
@@ -371,8 +386,7 @@ impl StreamingContext {
         self.await_end(Some(self.inner.control.clock.now() + Duration::from_millis(ms)))
     }
     fn await_end(&self, deadline: Option<Time>) -> Result<bool> {
-        let late = self.graph().parts().late.first().cloned();
-        late.map_or_else(|| self.inner.control.await_end(deadline), Err)
+        self.inner.control.await_end(deadline, || self.graph().parts().late.clone())
     }
     /// Stops the stream and waits until it has stopped. [`Stop::gracefully`] finishes what was received first, within
     /// `spark.streaming.gracefulStopTimeout`; [`Stop::now`] cancels the running batch and undoes it. The SparkContext is
@@ -394,25 +408,29 @@ impl StreamingContext {
         } else {
             request_stop(control, &self.sc.canceller(), &self.inner.job_group, how);
         }
-        if control.is_worker() {
-            return;
+        if !control.is_worker() {
+            self.join();
         }
-        self.join();
     }
-    /// Waits for the threads, except the one that calls.
+    /// Waits until the threads are done, unless this is one of them.
     fn join(&self) {
-        let (joins, signals) = {
+        let (joins, signals, looping) = {
             let mut threads = self.inner.threads.lock().expect("plain list");
-            (std::mem::take(&mut threads.joins), threads.signals.take())
-        };
-        let me = std::thread::current().id();
-        for j in joins {
-            if j.thread().id() != me {
-                // The threads' loops do not unwind, and say STOPPED if they do.
-                let _ = j.join();
+            let me = std::thread::current().id();
+            if threads.joins.iter().any(|j| j.thread().id() == me) {
+                return;
             }
+            (std::mem::take(&mut threads.joins), threads.signals.take(), threads.looping)
+        };
+        for j in joins {
+            // The threads' loops do not unwind, and say STOPPED if they do.
+            let _ = j.join();
         }
         drop(signals);
+        if looping {
+            // Another caller may have taken the handles.
+            self.inner.control.await_stopped();
+        }
     }
     /// Runs the batch that holds the stream again. Does nothing if none does.
     pub fn retry_held_batch(&self) {
@@ -431,7 +449,8 @@ impl StreamingContext {
     fn command(&self, c: Command) {
         self.inner.control.change(|s| {
             // Whoever waits from now on waits for what comes of it.
-            if matches!(c, Command::RetryHeld | Command::SkipHeld) {
+            let held = matches!(s.status.health, Health::Held(_));
+            if held && matches!(c, Command::RetryHeld | Command::SkipHeld) {
                 s.error = None;
             }
             s.commands.push_back(c);

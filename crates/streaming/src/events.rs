@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::*},
     },
 };
@@ -105,6 +105,8 @@ impl<F: FnMut(&StreamingEvent) + Send + 'static> StreamingListener for F {
 /// Events that may wait, as in Spark.
 const QUEUE: usize = 10_000;
 
+type Listener = Arc<Mutex<Box<dyn StreamingListener>>>;
+
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<StreamingEvent>,
@@ -114,7 +116,7 @@ struct Waiting {
 #[derive(Default)]
 pub(crate) struct Bus {
     listened: AtomicBool,
-    listeners: Mutex<Vec<Box<dyn StreamingListener>>>,
+    listeners: Mutex<Vec<Listener>>,
     waiting: Mutex<Waiting>,
     bell: Bell,
     dropped: AtomicU64,
@@ -126,7 +128,7 @@ impl Bus {
         self.waiting.lock().expect("no user code runs under this lock")
     }
     pub(crate) fn add(&self, l: Box<dyn StreamingListener>) {
-        self.listeners.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(l);
+        self.listeners.lock().expect("no user code runs under this lock").push(Arc::new(Mutex::new(l)));
         self.listened.store(true, Release);
     }
     /// Whether anybody listens: ask before making an event.
@@ -158,8 +160,10 @@ impl Bus {
         self.bell.ring();
     }
     fn deliver(&self, event: &StreamingEvent) {
-        let mut listeners = self.listeners.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for l in listeners.iter_mut() {
+        // A listener may add others.
+        let listeners = self.listeners.lock().expect("no user code runs under this lock").clone();
+        for l in listeners {
+            let mut l = l.lock().unwrap_or_else(PoisonError::into_inner);
             if catch_unwind(AssertUnwindSafe(|| l.on_event(event))).is_err() {
                 tracing::error!("a streaming listener panicked on {event:?}; it stays registered");
             }

@@ -14,7 +14,45 @@ enum Inner {
 }
 struct Later {
     found: OnceLock<usize>,
-    find: Box<dyn Fn() -> Result<usize> + Send + Sync>,
+    /// What it is made from. A lineage may be a million operators long, so neither finding nor dropping recurses.
+    from: Vec<Count>,
+    find: Find,
+}
+type Find = Box<dyn Fn(&[usize]) -> Result<usize> + Send + Sync>;
+
+impl Later {
+    fn find(self: &Arc<Self>) -> Result<usize> {
+        let mut todo = vec![self.clone()];
+        while let Some(next) = todo.last().cloned() {
+            let before = todo.len();
+            todo.extend(next.from.iter().filter_map(|c| match &c.0 {
+                Inner::Later(l) if l.found.get().is_none() => Some(l.clone()),
+                _ => None,
+            }));
+            if todo.len() > before {
+                continue;
+            }
+            if next.found.get().is_none() {
+                let from: Vec<usize> = next.from.iter().filter_map(Count::if_known).collect();
+                let n = (next.find)(&from)?;
+                next.found.get_or_init(|| n);
+            }
+            todo.pop();
+        }
+        Ok(*self.found.get().expect("found last of all"))
+    }
+}
+impl Drop for Later {
+    fn drop(&mut self) {
+        let mut todo = std::mem::take(&mut self.from);
+        while let Some(Count(count)) = todo.pop() {
+            if let Inner::Later(l) = count
+                && let Some(mut last) = Arc::into_inner(l)
+            {
+                todo.append(&mut last.from);
+            }
+        }
+    }
 }
 
 impl Count {
@@ -24,7 +62,10 @@ impl Count {
     }
     /// A number found when first asked for. A failure is not remembered: a file may appear in the meantime.
     pub fn later(find: impl Fn() -> Result<usize> + Send + Sync + 'static) -> Self {
-        Count(Inner::Later(Arc::new(Later { found: OnceLock::new(), find: Box::new(find) })))
+        Count::made(Vec::new(), Box::new(move |_| find()))
+    }
+    fn made(from: Vec<Count>, find: Find) -> Self {
+        Count(Inner::Later(Arc::new(Later { found: OnceLock::new(), from, find })))
     }
     /// The number.
     ///
@@ -36,10 +77,7 @@ impl Count {
             Inner::Known(n) => Ok(*n),
             Inner::Later(l) => match l.found.get() {
                 Some(n) => Ok(*n),
-                None => {
-                    let n = (l.find)()?;
-                    Ok(*l.found.get_or_init(|| n))
-                }
+                None => l.find(),
             },
         }
     }
@@ -58,11 +96,11 @@ impl Count {
         }
     }
     /// A number made from others, at once if all are known.
-    pub fn of(all: Vec<Count>, make: impl Fn(&[usize]) -> usize + Send + Sync + 'static) -> Count {
-        let known: Option<Vec<usize>> = all.iter().map(Count::if_known).collect();
+    pub fn of(from: Vec<Count>, make: impl Fn(&[usize]) -> usize + Send + Sync + 'static) -> Count {
+        let known: Option<Vec<usize>> = from.iter().map(Count::if_known).collect();
         match known {
             Some(all) => Count::known(make(&all)),
-            None => Count::later(move || Ok(make(&all.iter().map(Count::get).collect::<Result<Vec<_>>>()?))),
+            None => Count::made(from, Box::new(move |n| Ok(make(n)))),
         }
     }
 }

@@ -37,7 +37,7 @@ impl<T: Data> Op<T> {
         let key = (self.meta.id, partition);
         if let Some(found) = self.blocks.get(key) {
             let runs: Arc<Vec<Run<T>>> = found.downcast().expect("an rdd id has one record type");
-            return Ok(Flow::shared(runs.to_vec()));
+            return Ok(Flow::source(runs.to_vec(), task));
         }
         let mut runs: Vec<Run<T>> = Vec::new();
         (self.compute)(partition, task)?.each(|c: Chunk<T>| {
@@ -45,7 +45,11 @@ impl<T: Data> Op<T> {
             Ok(())
         })?;
         self.blocks.put(key, Arc::new(runs.clone()));
-        Ok(Flow::shared(runs))
+        // Unpersisted while this was computed: nobody would forget the block later.
+        if !self.is_persisted() {
+            self.blocks.forget(self.meta.id);
+        }
+        Ok(Flow::source(runs, task))
     }
 }
 impl<T: Data> Drop for Op<T> {

@@ -1,6 +1,6 @@
 //! Aggregation by key, combined on the map side.
 use super::table::Table;
-use crate::{Data, Error, Flow, Key, Rdd, Result, Site, Wire, at, lineage::Count};
+use crate::{Data, Error, Flow, Key, Rdd, Result, Site, Wire, at, hash, lineage::Count};
 use std::sync::Arc;
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
@@ -53,8 +53,8 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             "reduce_by_key",
             site,
             partitions,
-            move |t: &mut Table<K, V>, k, v| t.upsert_by_value(k, v, &*f),
-            move |t: &mut Table<K, V>, k, v| t.upsert_by_value(k, v, &*g),
+            move |t: &mut Table<K, V>, k, v| t.upsert_by_value(hash::of(&k), k, v, &*f),
+            move |t: &mut Table<K, V>, h, k, v| t.upsert_by_value(h, k, v, &*g),
         )
     }
     /// The general aggregation: `create` an accumulator from the first value of a key in a partition, `merge` further
@@ -91,7 +91,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             Site::caller(),
             Count::known(partitions),
             move |t: &mut Table<K, C>, k, v| t.upsert(k, v, &create, &merge),
-            move |t: &mut Table<K, C>, k, c| t.upsert(k, c, |c| c, &merge_combiners),
+            move |t: &mut Table<K, C>, h, k, c| t.upsert_hashed(h, k, c, |c| c, &merge_combiners),
         )
     }
 
@@ -101,7 +101,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         site: Site,
         partitions: Count,
         add: impl Fn(&mut Table<K, C>, K, V) + Send + Sync + 'static,
-        merge: impl Fn(&mut Table<K, C>, K, C) + Send + Sync + 'static,
+        merge: impl Fn(&mut Table<K, C>, u64, K, C) + Send + Sync + 'static,
     ) -> Rdd<(K, C)>
     where
         K: Key,
@@ -123,12 +123,12 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             return self.narrow(name, site, true, move |_, flow, _| Ok(combine(flow)?.into_flow()));
         }
         let write = move |flow: Flow<(K, V)>, n: usize, _: &crate::Task| Ok(combine(flow)?.into_buckets(n));
-        self.exchange(name, site, partitions, write, move |runs| {
+        self.exchange(name, site, partitions, write, move |runs, task| {
             let most = runs.iter().map(|(v, _)| v.len()).max().unwrap_or(0);
             let mut t = Table::with_capacity(most);
-            Flow::shared(runs).each(|c| {
+            Flow::source(runs, task).each(|c| {
                 at(site);
-                c.for_each(|(k, c)| merge(&mut t, k, c));
+                c.for_each(|(h, (k, c))| merge(&mut t, h, k, c));
                 Ok(())
             })?;
             Ok(t.into_flow())

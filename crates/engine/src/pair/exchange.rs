@@ -87,7 +87,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         site: Site,
         n: Count,
         write: impl Fn(Flow<(K, V)>, usize, &Task) -> Result<Vec<Vec<O>>> + Send + Sync + 'static,
-        read: impl Fn(Vec<Run<O>>) -> Result<Flow<U>> + Send + Sync + 'static,
+        read: impl Fn(Vec<Run<O>>, &Task) -> Result<Flow<U>> + Send + Sync + 'static,
     ) -> Rdd<U>
     where
         K: Key,
@@ -107,7 +107,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.sc.make(shape, move |p, task| {
             task.check()?;
             at(site);
-            read(x.bucket(p))
+            read(x.bucket(p), task)
         })
     }
     /// Where keys go unless the caller says: as they are spread already, else over `spark.default.parallelism`

@@ -1,6 +1,6 @@
 //! Records by key, nothing combined on the map side.
-use super::table::Table;
-use crate::{Data, Error, Flow, Key, Rdd, Site, Task, Wire, at, hash, lineage::Count};
+use super::table::{Row, Table, buckets};
+use crate::{Data, Error, Flow, Key, Rdd, Site, Task, Wire, at, detach, hash, lineage::Count};
 use std::sync::Arc;
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
@@ -34,15 +34,16 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         if self.is_spread_over(&partitions) {
             return self.clone();
         }
-        let write = |flow: Flow<(K, V)>, n: usize, _: &Task| {
+        let write = move |flow: Flow<(K, V)>, n: usize, _: &Task| {
             let mut out: Vec<Vec<(K, V)>> = (0..n).map(|_| Vec::new()).collect();
             flow.each(|c| {
+                at(site);
                 c.for_each(|e| out[hash::partition(hash::of(&e.0), n)].push(e));
                 Ok(())
             })?;
             Ok(out)
         };
-        self.exchange(name, site, partitions, write, |runs| Ok(Flow::shared(runs)))
+        self.exchange(name, site, partitions, write, |runs, task| Ok(Flow::source(runs, task)))
     }
     /// All values of each key, in the order of partitions and of records within them. Nothing is combined before the
     /// shuffle and all values of a key are in memory at once: prefer [`reduce_by_key`](Rdd::reduce_by_key) or
@@ -79,11 +80,38 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.spread("group_by_key", site, partitions).narrow("group_by_key", site, true, move |_, flow, _| {
-            let mut t: Table<K, Vec<V>> = Table::with_capacity(0);
+        let name = "group_by_key";
+        if partitions.if_known() == Some(0) {
+            return self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 });
+        }
+        if self.is_spread_over(&partitions) {
+            return self.narrow(name, site, true, move |_, flow, _| {
+                let mut t: Table<K, Vec<V>> = Table::with_capacity(0);
+                flow.each(|c| {
+                    at(site);
+                    c.for_each(|(k, v)| t.upsert(k, v, |v| vec![v], |all, v| all.push(v)));
+                    Ok(())
+                })?;
+                Ok(t.into_flow())
+            });
+        }
+        let write = move |flow: Flow<(K, V)>, n: usize, _: &Task| {
+            let mut out: Vec<Vec<Row<K, V>>> = buckets(n, 0);
             flow.each(|c| {
                 at(site);
-                c.for_each(|(k, v)| t.upsert(k, v, |v| vec![v], |all, v| all.push(v)));
+                c.for_each(|(k, v)| {
+                    let h = hash::of(&k);
+                    out[hash::partition(h, n)].push((h, (detach::key(k), v)));
+                });
+                Ok(())
+            })?;
+            Ok(out)
+        };
+        self.exchange(name, site, partitions, write, move |runs, task| {
+            let mut t: Table<K, Vec<V>> = Table::with_capacity(0);
+            Flow::source(runs, task).each(|c| {
+                at(site);
+                c.for_each(|(h, (k, v))| t.upsert_hashed(h, k, v, |v| vec![v], |all, v| all.push(v)));
                 Ok(())
             })?;
             Ok(t.into_flow())

@@ -1,69 +1,82 @@
-//! The aggregation table: key and accumulator inline, one hash and one probe per record.
+//! The aggregation table: hash, key and accumulator inline; one hash per record and one probe.
 //!
-//! Rows in a slab with an index table beside it were tried for aggregation and were a third slower on words: a second
-//! dependent cache miss.
-use crate::{Data, Flow, Key, hash};
+//! A row keeps its hash, so that neither growth nor the split into buckets nor the merge behind the shuffle computes it
+//! again. Rows in a slab with an index table beside it were tried for aggregation and were a third slower on words: a
+//! second dependent cache miss.
+use crate::{Data, Flow, Key, detach, hash};
 use hashbrown::{HashTable, hash_table::Entry};
 
-pub(super) struct Table<K, C>(HashTable<(K, C)>);
+/// What lies in a table and crosses the shuffle: a key's hash, the key, its accumulator or value.
+pub(super) type Row<K, C> = (u64, (K, C));
+
+pub(super) struct Table<K, C>(HashTable<Row<K, C>>);
 
 /// A named function, not a closure inside `upsert`: a closure there would carry the types of the user's closures, and
 /// every use of an aggregation would compile its own copy of the table's growth code.
-fn key_hash<K: Key, C>(e: &(K, C)) -> u64 {
-    hash::of(&e.0)
+fn row_hash<K, C>(row: &Row<K, C>) -> u64 {
+    row.0
 }
 
 impl<K: Key, C: Data> Table<K, C> {
     pub(super) fn with_capacity(n: usize) -> Self {
         Table(HashTable::with_capacity(n))
     }
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-    /// Inserts, or merges into the accumulator in place.
+    /// Inserts, or merges into the accumulator in place. A new key is detached from read buffers.
     #[inline]
     pub(super) fn upsert<V>(&mut self, k: K, v: V, create: impl FnOnce(V) -> C, merge: impl FnOnce(&mut C, V)) {
-        let h = hash::of(&k);
-        match self.0.entry(h, |e| e.0 == k, key_hash) {
-            Entry::Occupied(mut e) => merge(&mut e.get_mut().1, v),
+        self.upsert_hashed(hash::of(&k), k, v, create, merge);
+    }
+    /// The same for a key whose hash is known.
+    #[inline]
+    pub(super) fn upsert_hashed<V>(
+        &mut self,
+        h: u64,
+        k: K,
+        v: V,
+        create: impl FnOnce(V) -> C,
+        merge: impl FnOnce(&mut C, V),
+    ) {
+        match self.0.entry(h, |row| row.1.0 == k, row_hash) {
+            Entry::Occupied(mut e) => merge(&mut e.get_mut().1.1, v),
             Entry::Vacant(e) => {
-                e.insert((k, create(v)));
+                e.insert((h, (detach::key(k), create(v))));
             }
         }
     }
     /// Inserts, or merges by value. What needs no drop (numbers) is copied out of its slot and back; anything else is
     /// taken out of the table and put into the same slot again, so that no value is cloned.
     #[inline]
-    pub(super) fn upsert_by_value(&mut self, k: K, c: C, merge: impl FnOnce(C, C) -> C) {
-        let h = hash::of(&k);
-        match self.0.entry(h, |e| e.0 == k, key_hash) {
+    pub(super) fn upsert_by_value(&mut self, h: u64, k: K, c: C, merge: impl FnOnce(C, C) -> C) {
+        match self.0.entry(h, |row| row.1.0 == k, row_hash) {
             Entry::Occupied(mut e) if !std::mem::needs_drop::<C>() => {
-                let slot = &mut e.get_mut().1;
+                let slot = &mut e.get_mut().1.1;
                 *slot = merge(slot.clone(), c);
             }
             Entry::Occupied(e) => {
-                let ((k, old), vacant) = e.remove();
-                vacant.insert((k, merge(old, c)));
+                let ((h, (k, old)), vacant) = e.remove();
+                vacant.insert((h, (k, merge(old, c))));
             }
             Entry::Vacant(e) => {
-                e.insert((k, c));
+                e.insert((h, (detach::key(k), c)));
             }
         }
     }
-    /// The entries by partition.
-    pub(super) fn into_buckets(self, n: usize) -> Vec<Vec<(K, C)>> {
-        if n == 1 {
-            return vec![self.0.into_iter().collect()];
-        }
-        let room = self.len() / n + self.len() / 16 + 4;
-        let mut out: Vec<Vec<(K, C)>> = (0..n).map(|_| Vec::with_capacity(room)).collect();
-        for e in self.0 {
-            out[hash::partition(hash::of(&e.0), n)].push(e);
+    /// The rows by partition.
+    pub(super) fn into_buckets(self, n: usize) -> Vec<Vec<Row<K, C>>> {
+        let mut out = buckets(n, self.0.len());
+        for row in self.0 {
+            out[hash::partition(row.0, n)].push(row);
         }
         out
     }
     /// The entries, drained in chunks.
     pub(super) fn into_flow(self) -> Flow<(K, C)> {
-        Flow::from_records(self.0.into_iter())
+        Flow::from_records(self.0.into_iter().map(|row| row.1))
     }
+}
+
+/// Buckets for about `expected` rows in all: an even share each and a little more, so that they rarely grow.
+pub(super) fn buckets<T>(n: usize, expected: usize) -> Vec<Vec<T>> {
+    let room = if n == 1 { expected } else { expected / n + expected / 16 + expected.min(4) };
+    (0..n).map(|_| Vec::with_capacity(room)).collect()
 }

@@ -1,6 +1,6 @@
 //! Actions: what runs a job and brings its result to the driver.
 use super::Rdd;
-use crate::{BoxError, Chunk, Data, Error, Flow, Records, Result, Site, Task, at, job::Action};
+use crate::{BoxError, Chunk, Data, Error, Flow, Records, Result, Site, Task, at, guard_driver, job::Action};
 
 impl<T: Data> Rdd<T> {
     /// Runs `f` on every partition.
@@ -76,6 +76,7 @@ impl<T: Data> Rdd<T> {
         let parts = self.on_each("reduce", site, move |flow, _| {
             let mut acc: Option<T> = None;
             flow.each(|c| {
+                at(site);
                 acc = c.fold(acc.take(), |a, x| {
                     Some(match a {
                         Some(a) => g(a, x),
@@ -86,7 +87,8 @@ impl<T: Data> Rdd<T> {
             })?;
             Ok(acc)
         })?;
-        parts.into_iter().flatten().reduce(|a, b| f(a, b)).ok_or(Error::EmptyCollection { action: "reduce", site })
+        let merged = guard_driver(|| Ok(parts.into_iter().flatten().reduce(|a, b| f(a, b))))?;
+        merged.ok_or(Error::EmptyCollection { action: "reduce", site })
     }
     /// Folds each partition from `zero`, then the partitions' results from `zero`: it enters once per partition (empty
     /// ones included) **and once more**, as in Spark.
@@ -128,14 +130,16 @@ impl<T: Data> Rdd<T> {
         merge: impl Fn(A, A) -> A,
     ) -> Result<A> {
         let start = zero.clone();
-        let parts = self.on_each(name, site, move |mut flow, _| {
-            let mut acc = start.clone();
-            while let Some(c) = flow.next_chunk()? {
-                acc = c.fold(acc, &add);
-            }
-            Ok(acc)
+        let parts = self.on_each(name, site, move |flow, _| {
+            let mut acc = Some(start.clone());
+            flow.each(|c| {
+                at(site);
+                acc = acc.take().map(|a| c.fold(a, &add));
+                Ok(())
+            })?;
+            Ok(acc.expect("put back after every chunk"))
         })?;
-        Ok(parts.into_iter().fold(zero, merge))
+        guard_driver(|| Ok(parts.into_iter().fold(zero, merge)))
     }
     /// The first `n` records in partition order. Runs partition 0 first, then four times as many partitions each round
     /// (`spark.rdd.limit.*`) until there are enough; a partition is read no further than needed.
@@ -241,10 +245,7 @@ impl<T: Data> Rdd<T> {
     ) -> Result<()> {
         let action = Action { name: "foreach_partition", site: Site::caller() };
         let all = (0..self.num_partitions()?).collect();
-        let run = move |p, flow: Flow<T>, _: &Task| {
-            at(action.site);
-            Ok(f(p, flow.records())?)
-        };
+        let run = move |p, flow: Flow<T>, _: &Task| Ok(f(p, flow.records())?);
         self.sc.run_action(action, self, all, run).map(drop)
     }
     /// Computes the partitions of a cached RDD that are not there yet; does nothing for one that is not cached.

@@ -143,7 +143,7 @@ impl<T: Data> Rdd<T> {
         let f = Arc::new(f);
         self.narrow(name, site, keeps_partitioner, move |_, flow, _| {
             let f = f.clone();
-            Ok(flow.map_chunks(move |c| {
+            Ok(flow.then(move |c| {
                 at(site);
                 f(c)
             }))

@@ -2,7 +2,7 @@
 use super::{Rdd, Shape};
 use crate::{
     BoxError, CHUNK, Chunk, Counters, Data, Error, Flow, Records, Result, Site, at,
-    lineage::{Count, Dep, Link, Partitioner},
+    lineage::{Count, Dep, Link, Op, Partitioner},
 };
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ impl<T: Data> Rdd<T> {
     ) -> Rdd<U> {
         let f = Arc::new((f, skipped));
         self.narrow("try_map", site, false, move |p, mut flow, task| {
-            let (f, counters, mut bad) = (f.clone(), task.counters.clone(), 0);
+            let (f, counters, mut bad) = (f.clone(), task.around.counters.clone(), 0);
             Ok(Flow::new(move || {
                 while let Some(c) = flow.next_chunk()? {
                     at(site);
@@ -123,9 +123,12 @@ impl<T: Data> Rdd<T> {
         I::Item: Data,
     {
         let f = Arc::new(f);
-        self.narrow("flat_map", site, false, move |_, mut flow, _| {
+        self.narrow("flat_map", site, false, move |_, mut flow, task| {
+            let task = task.clone();
             let (f, mut waiting, mut open) = (f.clone(), Vec::new().into_iter(), None::<I::IntoIter>);
             Ok(Flow::new(move || {
+                // A source as well: what it opens may be endless.
+                task.check()?;
                 let mut out = Vec::with_capacity(CHUNK);
                 loop {
                     if let Some(it) = &mut open {
@@ -212,9 +215,16 @@ impl<T: Data> Rdd<T> {
         I: IntoIterator + 'static,
         I::Item: Data,
     {
-        self.narrow("map_partitions", site, false, move |p, flow, _| {
+        self.narrow("map_partitions", site, false, move |p, flow, task| {
             at(site);
-            Ok(Flow::from_records(f(p, flow.records()).into_iter()))
+            let (mut it, task) = (f(p, flow.records()).into_iter(), task.clone());
+            Ok(Flow::new(move || {
+                // As for `flat_map`; and a lazy iterator runs the user's code here.
+                task.check()?;
+                at(site);
+                let v: Vec<I::Item> = it.by_ref().take(CHUNK).collect();
+                Ok((!v.is_empty()).then_some(Chunk::Own(v)))
+            }))
         })
     }
     /// All records of both, duplicates included; partitions are concatenated. If both have the same partitioner, equal
@@ -240,26 +250,20 @@ impl<T: Data> Rdd<T> {
             Some(p) => p.partitions().clone(),
             None => Count::of(all.iter().map(|r| r.op.meta.partitions.clone()).collect(), |n| n.iter().sum()),
         };
-        let merged = partitioner.is_some();
-        sc.make(Shape { name: "union", site, partitions, deps, partitioner, depth }, move |p, task| {
-            if merged {
-                let mut flows = Vec::with_capacity(parents.len());
-                for r in &parents {
-                    if r.meta.partitions.get()? > 0 {
-                        flows.push(r.flow(p, task)?);
-                    }
-                }
-                return Ok(Flow::chain(flows));
-            }
-            let mut p = p;
-            for r in &parents {
-                let n = r.meta.partitions.get()?;
-                if p < n {
-                    return r.flow(p, task);
-                }
-                p -= n;
-            }
-            unreachable!("a partition below the sum")
+        let shape = Shape { name: "union", site, partitions, deps, partitioner, depth };
+        if shape.partitioner.is_none() {
+            return sc.make(shape, move |p, task| {
+                let (r, p) = owner(&parents, p)?;
+                r.flow(p, task)
+            });
+        }
+        let parents = Arc::new(parents);
+        sc.make(shape, move |p, task| {
+            let (parents, task) = (parents.clone(), task.clone());
+            Ok(Flow::chain((0..parents.len()).map(move |i| match parents[i].meta.partitions.get()? {
+                0 => Ok(Flow::empty()),
+                _ => parents[i].flow(p, &task),
+            })))
         })
     }
     /// At most `n` partitions, without a shuffle: contiguous groups of partitions become one.
@@ -276,7 +280,7 @@ impl<T: Data> Rdd<T> {
         if n == 0 {
             return self.sc.wrong("coalesce", site, move || Error::Partitions { operator: "coalesce", site, asked: 0 });
         }
-        let (parent, have) = (Link::typed(&self.op), self.op.meta.partitions.clone());
+        let (parent, have) = (Arc::new(Link::typed(&self.op)), self.op.meta.partitions.clone());
         let shape = Shape {
             name: "coalesce",
             site,
@@ -289,7 +293,8 @@ impl<T: Data> Rdd<T> {
             let have = have.get()?;
             let n = n.min(have);
             let group = have * p / n..have * (p + 1) / n;
-            Ok(Flow::chain(group.map(|q| parent.flow(q, task)).collect::<Result<Vec<_>>>()?))
+            let (parent, task) = (parent.clone(), task.clone());
+            Ok(Flow::chain(group.map(move |q| parent.flow(q, &task))))
         })
     }
     /// One vector per partition, empty ones included.
@@ -308,6 +313,18 @@ impl<T: Data> Rdd<T> {
             Ok(Flow::from_records(std::iter::once(all)))
         })
     }
+}
+
+/// Whose partition is number `p` of all of them one after the other, and which of its own.
+fn owner<T: Data>(all: &[Link<Op<T>>], mut p: usize) -> Result<(&Link<Op<T>>, usize)> {
+    for r in all {
+        let n = r.meta.partitions.get()?;
+        if p < n {
+            return Ok((r, p));
+        }
+        p -= n;
+    }
+    unreachable!("a partition below the sum")
 }
 
 /// The partitioner all share; RDDs without partitions have no say.

@@ -79,6 +79,8 @@ impl LineCutter {
             self.carry = buf.split_off(whole);
         }
         if whole == 0 {
+            // SUBTLE: only the very next byte may belong to the `\r`; the carry that shows it is dropped when too long.
+            self.skip_lf &= self.carry.is_empty();
             self.bound_carry(&mut out);
             return out;
         }
@@ -91,13 +93,13 @@ impl LineCutter {
                 Some(i) => {
                     let crlf = buf[from + i..].starts_with(b"\r\n");
                     from += i + 1 + usize::from(crlf);
-                    self.skip_lf = from == buf.len() && buf.ends_with(b"\r") && !end;
+                    self.skip_lf = from == buf.len() && buf.ends_with(b"\r") && !end && self.carry.is_empty();
                 }
                 None => return out, // the end of the input inside the long line, which is counted already
             }
         }
         if from < buf.len() {
-            self.skip_lf = buf.ends_with(b"\r") && !end;
+            self.skip_lf = buf.ends_with(b"\r") && !end && self.carry.is_empty();
         }
         // A short read must not pin the whole buffer that was made for it.
         if buf.capacity() > 2 * buf.len() {

@@ -30,16 +30,14 @@ impl SparkContext {
         }
         let all = Arc::new(items.into_iter().collect::<Vec<T>>());
         self.leaf("parallelize", site, Count::known(n), move |p, task| {
-            task.check()?;
-            Ok(Flow::shared(vec![(all.clone(), all.len() * p / n..all.len() * (p + 1) / n)]))
+            Ok(Flow::source(vec![(all.clone(), all.len() * p / n..all.len() * (p + 1) / n)], task))
         })
     }
     /// Blocks as they are, one partition each, nothing copied: how received and queued data enters. A block is a list of
     /// shared vectors.
     pub fn from_blocks<T: Data>(&self, site: Site, blocks: Vec<Vec<Arc<Vec<T>>>>) -> Rdd<T> {
         self.leaf("blocks", site, Count::known(blocks.len()), move |p, task| {
-            task.check()?;
-            Ok(Flow::shared(blocks[p].iter().map(|v| (v.clone(), 0..v.len())).collect()))
+            Ok(Flow::source(blocks[p].iter().map(|v| (v.clone(), 0..v.len())).collect(), task))
         })
     }
     /// An RDD without partitions.
@@ -59,9 +57,8 @@ impl SparkContext {
         let len = numbers.end.saturating_sub(numbers.start);
         let cut = move |i: u64| numbers.start + (u128::from(len) * u128::from(i) / u128::from(n)) as u64;
         self.leaf("range", site, Count::known(partitions), move |p, task| {
-            let (mut at, end, task) = (cut(p as u64), cut(p as u64 + 1), task.clone());
-            Ok(Flow::new(move || {
-                task.check()?;
+            let (mut at, end) = (cut(p as u64), cut(p as u64 + 1));
+            Ok(Flow::splittable(task, move || {
                 let to = end.min(at.saturating_add(CHUNK as u64));
                 let v: Vec<u64> = (at..to).collect();
                 at = to;

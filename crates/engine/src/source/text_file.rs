@@ -6,7 +6,8 @@ use super::{
 use crate::{Chunk, Counters, Error, Flow, Rdd, Result, Site, SparkContext, Text, lineage::Count};
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, BufReader, Read, Seek, SeekFrom},
+    path::Path,
     sync::{Arc, OnceLock},
 };
 
@@ -20,6 +21,8 @@ impl SparkContext {
     /// The lines of text files. `path` is a file, a directory (not recursive), a glob, or several between commas; names
     /// that begin with `.` or `_` are left out. Lines end at `\n`, `\r\n` or `\r`; a leading byte-order mark is
     /// dropped; bytes that are not UTF-8 become U+FFFD and are counted ([`SparkContext::counts`]).
+    ///
+    /// A name that ends in `.gz` is read as gzip, in one partition.
     ///
     /// Files are cut into about `min_partitions` splits (of at most 128 MiB, by Hadoop's arithmetic: a tiny file asked
     /// for in two may come in three) and read in parallel; a line belongs to the split in which it starts. An empty
@@ -44,7 +47,7 @@ impl SparkContext {
         let splits = Arc::new(OnceLock::new());
         let found = splits.clone();
         let partitions = Count::later(move || {
-            let listed = splits::cut(splits::list(&path, site)?, min_partitions, |_| false);
+            let listed = splits::cut(splits::list(&path, site)?, min_partitions, |p| Packed::by_name(p).is_some());
             Ok(found.get_or_init(|| listed).len())
         });
         let counted = partitions.clone();
@@ -52,14 +55,33 @@ impl SparkContext {
             counted.get()?;
             let split: &Split = &splits.get().expect("found by counting")[p];
             let mut reader = Reader::open(split.clone(), site)?;
-            let task = task.clone();
-            Ok(Flow::new(move || {
-                task.check()?;
+            let counters = task.around.counters.clone();
+            Ok(Flow::splittable(task, move || {
                 let Some(cut) = reader.next_block()? else { return Ok(None) };
-                Counters::add(&task.counters.invalid_utf8, cut.invalid_utf8);
+                Counters::add(&counters.invalid_utf8, cut.invalid_utf8);
                 Ok(Some(Chunk::Own(cut.lines)))
             }))
         })
+    }
+}
+
+/// How a file is compressed, by the ending of its name. Such a file cannot be cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Packed {
+    Gzip,
+    /// Known, and not read by this build.
+    Other(&'static str),
+}
+impl Packed {
+    fn by_name(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "gz" => Some(Packed::Gzip),
+            "bz2" => Some(Packed::Other("bzip2")),
+            "zst" => Some(Packed::Other("zstd")),
+            "lz4" => Some(Packed::Other("lz4")),
+            "snappy" => Some(Packed::Other("snappy")),
+            _ => None,
+        }
     }
 }
 
@@ -67,7 +89,8 @@ impl SparkContext {
 struct Reader {
     split: Split,
     site: Site,
-    file: File,
+    /// The file from byte `at` on, unpacked.
+    file: Box<dyn Read + Send>,
     cutter: LineCutter,
     /// Offset of the next byte to read.
     at: u64,
@@ -78,12 +101,26 @@ struct Reader {
     ended: bool,
 }
 impl Reader {
-    fn open(split: Split, site: Site) -> Result<Self> {
+    fn open(mut split: Split, site: Site) -> Result<Self> {
         let failed = |doing, source| Error::Input { doing, path: split.path.to_path_buf(), site, source };
         let mut file = File::open(&*split.path).map_err(|e| failed("opening", e))?;
         // One byte earlier: if it ends a line, the first line of this split is whole.
         let at = split.from.saturating_sub(1);
-        file.seek(SeekFrom::Start(at)).map_err(|e| failed("seeking in", e))?;
+        let file: Box<dyn Read + Send> = match Packed::by_name(&split.path) {
+            None => {
+                file.seek(SeekFrom::Start(at)).map_err(|e| failed("seeking in", e))?;
+                Box::new(file)
+            }
+            Some(Packed::Gzip) => {
+                // How long it is unpacked nobody knows before its end.
+                split.to = u64::MAX;
+                Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(BLOCK, file)))
+            }
+            Some(Packed::Other(format)) => {
+                let why = format!("{format} files are not read yet: unpack it, or use gzip");
+                return Err(failed("unpacking", io::Error::new(io::ErrorKind::Unsupported, why)));
+            }
+        };
         let skip_first = split.from > 0;
         Ok(Reader { split, site, file, cutter: LineCutter::new(LONGEST_LINE), at, mark: 0, skip_first, ended: false })
     }

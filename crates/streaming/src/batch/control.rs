@@ -205,13 +205,26 @@ impl Control {
     pub(crate) fn is_worker(&self) -> bool {
         self.shared().worker == Some(std::thread::current().id())
     }
+    /// Waits until the loop has said STOPPED.
+    pub(crate) fn await_stopped(&self) {
+        loop {
+            let seen = self.bell.count();
+            if self.state() == StreamingState::Stopped {
+                return;
+            }
+            self.clock.wait(&self.bell, seen, None);
+        }
+    }
     /// Waits until the stream is over, an error is to be reported, or the deadline. True if it is over.
     ///
     /// # Errors
     /// The error to be reported, again each time.
-    pub(crate) fn await_end(&self, deadline: Option<Time>) -> Result<bool, Error> {
+    pub(crate) fn await_end(&self, deadline: Option<Time>, misuse: impl Fn() -> Option<Error>) -> Result<bool, Error> {
         loop {
             let seen = self.bell.count();
+            if let Some(e) = misuse() {
+                return Err(e);
+            }
             {
                 let shared = self.shared();
                 if let Some(e) = &shared.error {

@@ -13,7 +13,10 @@ use crate::{
     graph::{Job, Output, StreamNode},
     input::{InputNode, Tick},
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 use winterbourne_base::{Clock, Duration, Time};
 use winterbourne_engine::{Error as EngineError, SparkContext, guard_driver};
 
@@ -45,6 +48,8 @@ pub(crate) struct Runner {
     /// Names the jobs of this stream, so that they can be cancelled.
     pub(crate) job_group: String,
     pub(crate) aside: VecDeque<Time>,
+    /// Which output operations succeeded in batches that are held or lie aside: they are not repeated.
+    pub(crate) unfinished: BTreeMap<Time, Vec<Option<OutputInfo>>>,
 }
 
 /// What failed, and how.
@@ -67,6 +72,7 @@ impl Runner {
     /// # Errors
     /// The failure of the last attempt; everything is undone, the plan is kept.
     pub(crate) fn run(&mut self, due: Due) -> Result<(), Box<BatchError>> {
+        self.control.shared().status.coalesced_ticks += due.coalesced;
         self.run_tick(Tick { time: due.time, latest: due.latest }, due.coalesced, true)
     }
 
@@ -95,7 +101,7 @@ impl Runner {
             records: 0,
             attempt: 0,
             planned: !plan,
-            outputs: (0..self.outputs.len()).map(|_| None).collect(),
+            outputs: self.unfinished.remove(&tick.time).unwrap_or_else(|| vec![None; self.outputs.len()]),
         };
         loop {
             progress.attempt += 1;
@@ -104,9 +110,6 @@ impl Runner {
                 return Ok(());
             };
             self.nodes.iter().for_each(|n| n.settle(tick.time, false));
-            for s in &self.skips {
-                s.take(tick.time);
-            }
             self.control.shared().status.failed_attempts += 1;
             let stopping = self.control.shared().stop.is_some_and(|s| !s.graceful);
             if progress.attempt < self.settings.max_attempts && !stopping {
@@ -127,6 +130,7 @@ impl Runner {
                     ..progress.info(clock.nanos())
                 })
             });
+            self.unfinished.insert(tick.time, progress.outputs);
             return Err(Box::new(error));
         }
     }
@@ -154,7 +158,8 @@ impl Runner {
             let result = guard_driver(|| Ok(job()?));
             let listened = self.control.bus.is_listened();
             let failure = result.as_ref().err().filter(|_| listened).map(ToString::to_string);
-            let name = if listened { self.name(i) } else { String::new() };
+            let output = &self.outputs[i];
+            let name = if listened { format!("{} at {}", output.kind, output.site) } else { String::new() };
             let duration_us = (clock.nanos() - begun) / 1000;
             progress.outputs[i] = Some(OutputInfo { id: i, name, duration_us, failure });
             if let Err(e) = result {
@@ -164,7 +169,7 @@ impl Runner {
         }
         for n in &self.nodes {
             let meta = n.meta();
-            n.advance(t).map_err(|e| (format!("the state of {} at {}", meta.kind, meta.site), e))?;
+            guard_driver(|| Ok(n.advance(t)?)).map_err(|e| (format!("{} at {}", meta.kind, meta.site), e))?;
         }
         if self.log.is_on() {
             let done = BatchDone { time: t, outputs: self.output_ids.clone(), set_aside: None };
@@ -175,15 +180,16 @@ impl Runner {
 
     /// Asks every input what belongs to the batch, and logs it before anything runs.
     fn plan(&mut self, progress: &mut Progress) -> Result<(), Failure> {
-        let mut plans = Vec::new();
+        let (mut plans, mut records) = (Vec::new(), 0);
         for (input, id) in self.inputs.iter().zip(&self.input_ids) {
             let planned = guard_driver(|| Ok(input.plan(&progress.tick)?));
             let Some(said) = planned.map_err(|e| (format!("the plan of {id}"), e))? else { continue };
-            progress.records += said.records.unwrap_or(0);
+            records += said.records.unwrap_or(0);
             if self.log.is_on() {
                 plans.push(InputPlan { input: id.clone(), records: said.records, description: said.description });
             }
         }
+        progress.records = records;
         if self.log.is_on() {
             self.append(BatchEntry::Planned(BatchPlan { time: progress.tick.time, inputs: plans }))?;
         }
@@ -212,7 +218,6 @@ impl Runner {
             // A batch that was set aside and run again does not turn the clock back.
             status.last_batch = status.last_batch.max(Some(t));
             status.completed_batches += 1;
-            status.coalesced_ticks += progress.coalesced;
             status.processed_records += progress.records;
             status.skipped_records += skipped;
         }
@@ -225,6 +230,7 @@ impl Runner {
     pub(crate) fn set_aside(&mut self, error: &BatchError) {
         let t = error.time;
         self.inputs.iter().for_each(|i| i.set_aside(t));
+        self.skips.iter().for_each(|s| s.discard(t));
         if !self.aside.contains(&t) {
             self.aside.push_back(t);
         }
@@ -245,6 +251,7 @@ impl Runner {
     }
     fn drop_aside(&mut self, t: Time) {
         self.inputs.iter().for_each(|i| i.discard(t));
+        self.unfinished.remove(&t);
         self.aside.retain(|a| *a != t);
         self.publish_aside();
     }

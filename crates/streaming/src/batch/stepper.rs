@@ -42,7 +42,7 @@ impl Stepper {
                     FailurePolicy::Skip => self.runner.set_aside(&error),
                     FailurePolicy::Hold | FailurePolicy::Stop => {
                         control.change(|s| s.status.health = Health::Held(error.clone().into()));
-                        self.failed = Some(due);
+                        self.failed = Some(super::ticker::Due { coalesced: 0, ..due });
                     }
                 }
                 Err(Error::Batch(*error))

@@ -1,14 +1,15 @@
 //! The batch loop: feeds the ticker with time, the runner with batches, and performs stops.
 //!
-//! Shutdown, in order: 1 inputs take in nothing more, and are waited for; 2 what they took in already is run, in batches
-//! at their ticks; 3 the SparkContext is stopped if it is to be; 4 the state is STOPPED and waiters are told; 5 the last
+//! Shutdown, in order: 1 inputs are told to take in nothing more; 2 what they took in already is run, in batches at their
+//! ticks, and when nothing waits they are waited for, so that one that does not stop costs the others no record; 3 the
+//! SparkContext is stopped if it is to be; 4 the state is STOPPED and waiters are told; 5 the last
 //! events are delivered. A stop that is not graceful leaves 2 out: the running batch is cancelled and undone.
 use super::{
     control::{Command, Control, FailurePolicy, Health, Stop, StreamingState},
     runner::Runner,
     ticker::Ticker,
 };
-use crate::{BatchError, StreamingEvent, input::Supply};
+use crate::{BatchError, Error, StreamingEvent, input::Supply};
 use std::sync::Arc;
 use winterbourne_base::Time;
 
@@ -18,7 +19,13 @@ impl Drop for Ended {
     fn drop(&mut self) {
         let now = self.0.clock.now();
         self.0.bus.post(|| StreamingEvent::Stopped(now));
-        self.0.change(|s| s.state = StreamingState::Stopped);
+        self.0.change(|s| {
+            s.state = StreamingState::Stopped;
+            if std::thread::panicking() {
+                let what = "the batch loop panicked; its thread said where".into();
+                s.error.get_or_insert(Error::Engine(Arc::new(winterbourne_engine::Error::User(what))));
+            }
+        });
         self.0.bus.close();
     }
 }
@@ -30,6 +37,7 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
     control.shared().worker = Some(std::thread::current().id());
     let mut held: Option<Box<BatchError>> = None;
     let mut stopping: Option<Time> = None; // until when a graceful stop may take
+    let mut joined = false;
     loop {
         let seen = control.bell.count();
         let (command, stop) = {
@@ -42,7 +50,12 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
                 break finish(&runner, Some(stop));
             }
             let until = *stopping.get_or_insert_with(|| begin_graceful(&runner));
-            let waiting = runner.inputs.iter().any(|i| i.supply() == Supply::Waiting);
+            let mut waiting = is_waiting(&runner);
+            if !waiting && !joined && held.is_none() {
+                runner.inputs.iter().for_each(|i| i.join(&*control.clock, Some(until)));
+                joined = true;
+                waiting = is_waiting(&runner);
+            }
             let late = control.clock.now() >= until;
             if waiting && (late || held.is_some()) {
                 let why = if late {
@@ -99,8 +112,10 @@ fn begin_graceful(runner: &Runner) -> Time {
     let clock = &runner.control.clock;
     let until = clock.now() + runner.settings.graceful_timeout;
     runner.inputs.iter().for_each(|i| i.stop());
-    runner.inputs.iter().for_each(|i| i.join(&**clock, Some(until)));
     until
+}
+fn is_waiting(runner: &Runner) -> bool {
+    runner.inputs.iter().any(|i| i.supply() == Supply::Waiting)
 }
 
 fn obey(command: Command, runner: &mut Runner, held: &mut Option<Box<BatchError>>) {

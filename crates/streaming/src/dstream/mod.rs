@@ -9,7 +9,7 @@ pub(crate) use stateless::Skips;
 
 use crate::{
     StreamingContext,
-    graph::{StreamMeta, StreamOp},
+    graph::{StreamMeta, StreamNode, StreamOp},
 };
 use std::{marker::PhantomData, sync::Arc};
 use winterbourne_base::{Duration, IntoDuration, Time};
@@ -57,7 +57,7 @@ impl<T: Data> DStream<T> {
     /// Adds a node to the graph and returns its handle.
     pub(crate) fn of(ssc: &StreamingContext, op: Arc<StreamOp<T>>) -> Self {
         let meta = &op.meta;
-        if ssc.graph().may_add(meta.kind, meta.site) {
+        if ssc.may_add(meta.kind, meta.site) {
             ssc.graph().parts().nodes.push(op.clone());
         }
         DStream { op, ssc: ssc.clone(), graph_only: PhantomData }
@@ -112,5 +112,33 @@ impl<T: Data> DStream<T> {
     pub fn cache(self) -> Self {
         self.op.meta.persist();
         self
+    }
+    /// Its ancestry, one stream a line, parents indented below: operator, slide, call site, name. The lineage of one
+    /// batch's RDD is [`Rdd::to_debug_string`].
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// let recent = ssc.queue_stream(&RddQueue::<u64>::new()).uid("numbers").map(|x| x + 1).window(seconds(10));
+    /// let text = recent.to_debug_string();
+    /// let kinds: Vec<&str> = text.lines().map(|l| l.trim_start().split(' ').next().unwrap()).collect();
+    /// assert_eq!(kinds, ["window", "map", "queue_stream"]);
+    /// assert!(text.contains("(uid numbers)"), "{text}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_debug_string(&self) -> String {
+        let mut out = String::new();
+        let mut todo: Vec<(Arc<dyn StreamNode>, usize)> = vec![(self.op.clone(), 0)];
+        while let Some((node, depth)) = todo.pop() {
+            let meta = node.meta();
+            let param = if meta.param.is_empty() { String::new() } else { format!(" {}", meta.param) };
+            let uid = meta.uid.get().map_or(String::new(), |u| format!(" (uid {u})"));
+            let indent = depth * 2;
+            out.push_str(&format!("{:indent$}{}{param} every {} at {}{uid}\n", "", meta.kind, meta.slide, meta.site));
+            todo.extend(meta.parents.iter().rev().map(|p| (p.clone(), depth + 1)));
+        }
+        out
     }
 }

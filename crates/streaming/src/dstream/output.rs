@@ -96,7 +96,7 @@ impl<T: Data> DStream<T> {
         site: Site,
         f: impl FnMut(&Rdd<T>, Time) -> Result<(), BoxError> + Send + 'static,
     ) {
-        if !self.ssc.graph().may_add(kind, site) {
+        if !self.ssc.may_add(kind, site) {
             return;
         }
         let (f, op) = (Arc::new(Mutex::new(f)), self.op.clone());

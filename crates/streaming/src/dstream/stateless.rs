@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
-use winterbourne_base::Time;
+use winterbourne_base::{Time, time::milliseconds};
 use winterbourne_engine::{BoxError, Data, Flow, OnBadRecord, Rdd, Records, Result, Site};
 
 /// What a `try_` operator skipped, by batch and partition: two outputs that compute the same partition count it once.
@@ -15,9 +15,15 @@ impl Skips {
     fn put(&self, t: Time, partition: usize, n: u64) {
         self.0.lock().expect("plain map").entry(t).or_default().insert(partition, n);
     }
-    /// What was skipped in the batch of t; forgotten afterwards.
+    /// What was skipped until the batch of t, in earlier ones that only a window has read now too; forgotten afterwards.
     pub(crate) fn take(&self, t: Time) -> u64 {
-        self.0.lock().expect("plain map").remove(&t).map_or(0, |parts| parts.values().sum())
+        let mut all = self.0.lock().expect("plain map");
+        let later = all.split_off(&(t + milliseconds(1)));
+        std::mem::replace(&mut *all, later).values().flat_map(BTreeMap::values).sum()
+    }
+    /// Forgets the batch of t, which was set aside.
+    pub(crate) fn discard(&self, t: Time) {
+        self.0.lock().expect("plain map").remove(&t);
     }
 }
 

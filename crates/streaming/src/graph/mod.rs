@@ -22,8 +22,8 @@ pub(crate) struct Parts {
     pub(crate) remember: Duration,
     /// `starting` or `stopping`, once nothing may be added.
     pub(crate) frozen: Option<&'static str>,
-    /// Additions after that; they surface in `await_termination`.
-    pub(crate) late: Vec<crate::Error>,
+    /// The first addition after that; it surfaces in `await_termination`.
+    pub(crate) late: Option<crate::Error>,
 }
 
 /// The parts behind their lock. No user code runs under it.
@@ -43,7 +43,7 @@ impl Graph {
         let Some(when) = parts.frozen else { return true };
         let error = crate::Error::Frozen { operator, site, when };
         tracing::error!("{error}");
-        parts.late.push(error);
+        parts.late.get_or_insert(error);
         false
     }
 }

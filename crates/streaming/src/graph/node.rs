@@ -92,7 +92,7 @@ pub(crate) trait StreamNode: Send + Sync {
     /// How many times are kept.
     fn memoised(&self) -> usize;
     /// Brings what must stand at t to t, in every partition, whether or not an output asked for it. Stateful operators
-    /// and views of state do; nothing else has anything to do.
+    /// and views of state do, and inputs that somebody looks back on; nothing else has anything to do.
     fn advance(&self, t: Time) -> Result<()>;
     /// Commits the batch of t, or undoes it.
     fn settle(&self, t: Time, ok: bool);
@@ -157,7 +157,11 @@ impl<T: Data> StreamNode for StreamOp<T> {
         };
         drop(dead); // lineages and records die outside the lock
     }
-    fn advance(&self, _: Time) -> Result<()> {
+    fn advance(&self, t: Time) -> Result<()> {
+        // An input can be read until its batch is settled; a window with a longer slide asks for this RDD after that.
+        if self.meta.parents.is_empty() && self.meta.remember() > self.meta.slide.as_millis() {
+            self.rdd(t)?;
+        }
         Ok(())
     }
     fn settle(&self, t: Time, ok: bool) {

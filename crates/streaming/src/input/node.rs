@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 use winterbourne_base::{Clock, Time};
-use winterbourne_engine::{BoxError, Data, Error, Rdd, Result, Site, SparkContext};
+use winterbourne_engine::{BoxError, Data, Error, Rdd, Result, Site, SparkContext, guard_driver};
 
 /// What of a plan a log or a listener needs.
 #[derive(Clone, Debug, Default)]
@@ -38,14 +38,13 @@ pub(crate) trait InputNode: Send + Sync {
     fn receiver(&self) -> Option<ReceiverInfo>;
 }
 
-struct Known<P, T: Data> {
+struct Known<P> {
     plan: Option<P>,
     said: Option<PlannedInput>,
-    rdd: Option<Rdd<T>>,
 }
 struct Desk<T: Data, I: Input<T>> {
     input: I,
-    planned: BTreeMap<Time, Known<I::Plan, T>>,
+    planned: BTreeMap<Time, Known<I::Plan>>,
     aside: BTreeMap<Time, Option<Rdd<T>>>,
     sc: SparkContext,
 }
@@ -66,11 +65,9 @@ impl<T: Data, I: Input<T>> Node<T, I> {
         if let Some(back) = desk.aside.get(&t) {
             return Ok(back.clone());
         }
-        let Some(known) = desk.planned.get_mut(&t) else { return Ok(None) };
-        if let (None, Some(plan)) = (&known.rdd, &known.plan) {
-            known.rdd = Some(desk.input.read(&desk.sc, plan)?);
-        }
-        Ok(known.rdd.clone())
+        // The stream remembers what it got; it asks again for a batch that is tried again.
+        let Some(Known { plan: Some(plan), .. }) = desk.planned.get(&t) else { return Ok(None) };
+        Ok(Some(desk.input.read(&desk.sc, plan)?))
     }
 }
 impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
@@ -87,27 +84,36 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
             Some(p) => (Some(p.plan), Some(PlannedInput { records: p.records, description: p.description })),
             None => (None, None),
         };
-        desk.planned.insert(tick.time, Known { plan, said: said.clone(), rdd: None });
+        desk.planned.insert(tick.time, Known { plan, said: said.clone() });
         Ok(said)
     }
     fn settle(&self, t: Time) {
         let desk = &mut *self.desk();
         if let Some(Known { plan: Some(plan), .. }) = desk.planned.remove(&t) {
-            desk.input.settle(plan);
+            // The batch is done, whatever the input makes of that.
+            if let Err(e) = guard_driver(|| Ok(desk.input.settle(plan))) {
+                tracing::error!("an input could not settle batch {t}: {e}");
+            }
         }
     }
     fn set_aside(&self, t: Time) {
-        // What cannot be read now cannot be kept; the batch failed for it, and says so.
-        let rdd = self.rdd(t).unwrap_or_default();
-        self.settle(t);
-        self.desk().aside.insert(t, rdd);
+        match guard_driver(|| Ok(self.rdd(t)?)) {
+            Ok(rdd) => {
+                self.settle(t);
+                self.desk().aside.insert(t, rdd);
+            }
+            // What cannot be read now keeps its plan: it is read when the batch is run again.
+            Err(e) => tracing::warn!("batch {t} is set aside unread: {e}"),
+        }
     }
     fn put_back(&self, t: Time) -> bool {
-        self.desk().aside.contains_key(&t)
+        let desk = self.desk();
+        desk.aside.contains_key(&t) || desk.planned.contains_key(&t)
     }
     fn discard(&self, t: Time) {
         let gone = self.desk().aside.remove(&t);
         drop(gone);
+        self.settle(t);
     }
     fn supply(&self) -> Supply {
         self.desk().input.supply()
@@ -138,7 +144,7 @@ pub(crate) fn add_input<T: Data, I: Input<T>>(
     let source = node.clone();
     let meta = StreamMeta::input(kind, site, ssc.batch_duration(), param);
     let op = StreamOp::new(meta, move |t| source.rdd(t));
-    if ssc.graph().may_add(kind, site) {
+    if ssc.may_add(kind, site) {
         ssc.graph().parts().inputs.push(node);
     }
     DStream::of(ssc, op)
