@@ -129,6 +129,9 @@ impl SparkContext {
     }
     fn on(conf: SparkConf, backend: Option<Arc<dyn Backend>>) -> Result<Self> {
         conf.validate()?;
+        for (key, why) in conf.without_effect() {
+            tracing::warn!("the setting {key} has no effect: {why}");
+        }
         let master: Master = conf.value(keys::MASTER)?.parse()?;
         let shares = match conf.value(keys::SCHEDULER_MODE)?.as_str() {
             "FAIR" => {

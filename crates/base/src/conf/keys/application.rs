@@ -12,5 +12,5 @@ keys! {
     APP_NAME: Option<String> = "spark.app.name" { unset: "the program chooses" }
 
     /// Directory for shuffle files and cached blocks on disk.
-    LOCAL_DIR: Option<String> = "spark.local.dir" { unset: "the system's directory for temporary files" }
+    LOCAL_DIR: Option<String> = "spark.local.dir" { no_effect: super::LATER, unset: "the system's directory for temporary files" }
 }

@@ -8,6 +8,7 @@ keys! {
 
     /// Jobs of the streaming program that run at once.
     CONCURRENT_JOBS: usize = "spark.streaming.concurrentJobs" {
+        no_effect: super::LATER,
         default: Some("1"), rule: Rule::Positive, unit: Unit::Of("jobs")
     }
 
@@ -28,10 +29,10 @@ keys! {
     }
 
     /// Directory for the batch log, state and checkpoints, applied when the context is created.
-    CHECKPOINT_DIRECTORY: Option<String> = "spark.streaming.checkpoint.directory" {}
+    CHECKPOINT_DIRECTORY: Option<String> = "spark.streaming.checkpoint.directory" { no_effect: super::LATER,}
 
     /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
-    UNPERSIST: bool = "spark.streaming.unpersist" { default: Some("true") }
+    UNPERSIST: bool = "spark.streaming.unpersist" { no_effect: super::LATER, default: Some("true") }
 
     /// Whether SIGTERM and Ctrl-C let the batches finish first.
     STOP_GRACEFULLY_ON_SHUTDOWN: bool = "spark.streaming.stopGracefullyOnShutdown" { default: Some("false") }

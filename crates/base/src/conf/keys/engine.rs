@@ -12,11 +12,13 @@ keys! {
 
     /// Attempts of one task before its job fails.
     TASK_MAX_FAILURES: Option<usize> = "spark.task.maxFailures" {
+        no_effect: Some("F of `local[N,F]` says it, as in Spark's local modes"),
         rule: Rule::Positive, unit: Unit::Of("attempts"), unset: "F of a master `local[N,F]`, else 1"
     }
 
     /// Attempts in a row of one stage before its job fails.
     STAGE_MAX_CONSECUTIVE_ATTEMPTS: usize = "spark.stage.maxConsecutiveAttempts" {
+        no_effect: super::LATER,
         default: Some("4"), rule: Rule::Positive, unit: Unit::Of("attempts")
     }
 
@@ -35,26 +37,26 @@ keys! {
     LIMIT_SCALE_UP: usize = "spark.rdd.limit.scaleUpFactor" { default: Some("4"), rule: Rule::Positive }
 
     /// The most that one action may bring back to the driver; 0 lifts the limit.
-    DRIVER_MAX_RESULT_SIZE: Bytes = "spark.driver.maxResultSize" { default: Some("1g") }
+    DRIVER_MAX_RESULT_SIZE: Bytes = "spark.driver.maxResultSize" { no_effect: super::LATER, default: Some("1g") }
 
     /// Share of the memory budget that execution and cached blocks use together.
-    MEMORY_FRACTION: f64 = "spark.memory.fraction" { default: Some("0.6"), rule: Rule::Fraction }
+    MEMORY_FRACTION: f64 = "spark.memory.fraction" { no_effect: super::LATER, default: Some("0.6"), rule: Rule::Fraction }
 
     /// Share of that memory that cached blocks keep when execution wants it.
-    MEMORY_STORAGE_FRACTION: f64 = "spark.memory.storageFraction" { default: Some("0.5"), rule: Rule::Fraction }
+    MEMORY_STORAGE_FRACTION: f64 = "spark.memory.storageFraction" { no_effect: super::LATER, default: Some("0.5"), rule: Rule::Fraction }
 
     /// Whether blocks cached in serialised form are compressed.
-    RDD_COMPRESS: bool = "spark.rdd.compress" { default: Some("false") }
+    RDD_COMPRESS: bool = "spark.rdd.compress" { no_effect: super::LATER, default: Some("false") }
 
     /// Directory for checkpoints of RDDs.
-    CHECKPOINT_DIR: Option<String> = "spark.checkpoint.dir" {}
+    CHECKPOINT_DIR: Option<String> = "spark.checkpoint.dir" { no_effect: super::LATER,}
 
     /// Whether a checkpointed RDD's files are deleted with its last handle.
-    CLEAN_CHECKPOINTS: bool = "spark.cleaner.referenceTracking.cleanCheckpoints" { default: Some("false") }
+    CLEAN_CHECKPOINTS: bool = "spark.cleaner.referenceTracking.cleanCheckpoints" { no_effect: super::LATER, default: Some("false") }
 
     /// Whether saving over an existing directory is refused.
-    VALIDATE_OUTPUT_SPECS: bool = "spark.hadoop.validateOutputSpecs" { default: Some("true") }
+    VALIDATE_OUTPUT_SPECS: bool = "spark.hadoop.validateOutputSpecs" { no_effect: super::LATER, default: Some("true") }
 
     /// Whether input splits without a byte give no partition.
-    IGNORE_EMPTY_SPLITS: bool = "spark.hadoopRDD.ignoreEmptySplits" { default: Some("true") }
+    IGNORE_EMPTY_SPLITS: bool = "spark.hadoopRDD.ignoreEmptySplits" { no_effect: Some("empty files never have a partition"), default: Some("true") }
 }

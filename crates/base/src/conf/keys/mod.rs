@@ -1,7 +1,7 @@
 //! The declarations of all keys: one file per group, one declaration per key. Refuses to hold anything else.
 //!
-//! The constants are what code asks [`SparkConf::value`](super::SparkConf::value) with. Keys that are accepted but
-//! change nothing here have no constant.
+//! The constants are what code asks [`SparkConf::value`](super::SparkConf::value) with. Keys that a JVM
+//! needs and nothing here ever will have no constant.
 //!
 //! ```
 //! use winterbourne_base::SparkConf;
@@ -13,6 +13,9 @@
 //! assert_eq!(conf.value(keys::DEFAULT_PARALLELISM)?, None);
 //! # Ok::<(), winterbourne_base::conf::ConfError>(())
 //! ```
+
+/// Why a key that will mean something means nothing yet.
+const LATER: Option<&str> = Some("nothing in this version reads it yet");
 
 /// Declares a group: its title, then each key's sentence, constant, type, name and what differs from
 /// [`Entry::new`](super::Entry::new).

@@ -13,11 +13,13 @@ keys! {
 
     /// Blocks that may wait to be stored before the receiver is slowed down.
     BLOCK_QUEUE_SIZE: usize = "spark.streaming.blockQueueSize" {
+        no_effect: Some("bytes are bounded instead, by `spark.streaming.receiver.bufferSize`"),
         default: Some("10"), rule: Rule::Positive, unit: Unit::Of("blocks")
     }
 
     /// The most records that each receiver takes in per second; zero or less for no limit.
     RECEIVER_MAX_RATE: Option<u64> = "spark.streaming.receiver.maxRate" {
+        no_effect: super::LATER,
         rule: Rule::Limit, unit: Unit::Of("records/s"), unset: "no limit"
     }
 
@@ -34,10 +36,11 @@ keys! {
     SOCKET_RECONNECT: bool = "spark.streaming.socket.reconnect" { default: Some("true") }
 
     /// The largest block that a raw socket stream accepts.
-    RAW_MAX_BLOCK_SIZE: Bytes = "spark.streaming.raw.maxBlockSizeBytes" { default: Some("1g"), rule: Rule::Positive }
+    RAW_MAX_BLOCK_SIZE: Bytes = "spark.streaming.raw.maxBlockSizeBytes" { no_effect: super::LATER, default: Some("1g"), rule: Rule::Positive }
 
     /// How far back a file stream looks for files it has not read.
     FILE_MIN_REMEMBER_DURATION: Duration = "spark.streaming.fileStream.minRememberDuration" {
+        no_effect: super::LATER,
         default: Some("60s"), unit: Unit::Seconds, aliases: &["spark.streaming.minRememberDuration"]
     }
 }
