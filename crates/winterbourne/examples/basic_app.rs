@@ -9,6 +9,7 @@ pub fn build(sc: &SparkContext, path: &str) -> Rdd<i64> {
 }
 
 fn main() -> Result<(), BoxError> {
+    winterbourne::log_to_stderr();
     let path = std::env::args().nth(1).unwrap_or_else(|| "/data/in".into());
     let sc = SparkContext::new(SparkConf::new().set_app_name("basic_app"))?;
     for x in build(&sc, &path).collect()? {

@@ -54,6 +54,7 @@ fn options(args: impl IntoIterator<Item = String>) -> Result<Options, String> {
 }
 
 fn main() -> ExitCode {
+    winterbourne::log_to_stderr();
     let result = options(std::env::args().skip(1)).map_err(BoxError::from).and_then(run);
     match result {
         Ok(()) => ExitCode::SUCCESS,

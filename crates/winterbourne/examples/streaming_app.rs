@@ -10,6 +10,7 @@ pub fn build(lines: &DStream<Text>) -> DStream<i64> {
 }
 
 fn main() -> Result<(), BoxError> {
+    winterbourne::log_to_stderr();
     let mut args = std::env::args().skip(1);
     let host = args.next().unwrap_or_else(|| "localhost".into());
     let port = args.next().map_or(Ok(9999), |p| p.parse())?;

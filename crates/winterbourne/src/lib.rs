@@ -16,6 +16,25 @@ pub use winterbourne_base::{
 pub use winterbourne_engine::{BoxError, OnBadRecord, Rdd, SparkContext, Text};
 pub use winterbourne_streaming::{DStream, Intake, RddQueue, Receiver, Stop, StreamingContext};
 
+/// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,
+/// unless the program has set a `tracing` subscriber of its own before. `WINTERBOURNE_LOG` says from which level on:
+/// `error`, `warn` (the default), `info`, `debug`, `trace`. Whether it was set up.
+///
+/// Winterbourne reports through [`tracing`](https://docs.rs/tracing) only; a program without a subscriber hears nothing.
+/// Behind the feature `log`, which is on by default.
+///
+/// ```
+/// winterbourne::log_to_stderr();
+/// assert!(!winterbourne::log_to_stderr(), "the second call finds the first one's");
+/// ```
+#[cfg(feature = "log")]
+pub fn log_to_stderr() -> bool {
+    let level = std::env::var("WINTERBOURNE_LOG").ok().and_then(|l| l.parse().ok());
+    let level = level.unwrap_or(tracing_subscriber::filter::LevelFilter::WARN);
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(false);
+    lines.try_init().is_ok()
+}
+
 /// What most programs need.
 ///
 /// ```
