@@ -91,8 +91,12 @@ pub(crate) struct Inner {
 #[derive(Clone)]
 pub struct SparkContext {
     pub(crate) inner: Arc<Inner>,
-    driver_only: PhantomData<Cell<()>>,
+    driver_only: DriverOnly,
 }
+/// Keeps contexts and RDDs out of record closures; named so that rustc's message says why.
+type DriverOnly = PhantomData<NotInsideRecordClosures>;
+/// `Send`, not `Sync`.
+struct NotInsideRecordClosures(Cell<()>);
 
 /// How many jobs and tasks a context has started; see [`SparkContext::counts`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

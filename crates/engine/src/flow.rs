@@ -152,7 +152,9 @@ impl<T: Data> Iterator for Records<T> {
             }
             match self.flow.next_chunk() {
                 Ok(Some(c)) => {
-                    self.reader.map(at);
+                    if let Some(site) = self.reader {
+                        at(site);
+                    }
                     self.open = c.into_vec().into_iter();
                 }
                 Ok(None) => return None,

@@ -1,7 +1,6 @@
 //! Jobs leave nothing behind. Alone in its program, as it looks at the memory of the process.
 #![cfg(target_os = "linux")]
-mod common;
-use common::*;
+use winterbourne_engine::{SparkConf, SparkContext};
 
 /// Resident memory in KiB.
 fn resident() -> u64 {
@@ -12,12 +11,16 @@ fn resident() -> u64 {
 
 #[test]
 fn many_small_jobs_in_flat_memory() {
-    let sc = threads(2);
+    let conf = SparkConf::empty().set_app_name("test").set_master("local[2]");
+    let sc = SparkContext::new(conf).unwrap();
     let fixed = sc.range(0..10, 2).map(|x| (x % 3, x)).reduce_by_key(|a, b| a + b);
     let mut after_warming_up = 0;
     for job in 0..200_000u64 {
         match job % 10 {
-            0 => assert_eq!(sc.range(0..job % 7, 2).map(|x| (x % 2, x)).reduce_by_key(|a, b| a + b).cache().count().unwrap(), (job % 7).min(2)),
+            0 => assert_eq!(
+                sc.range(0..job % 7, 2).map(|x| (x % 2, x)).reduce_by_key(|a, b| a + b).cache().count().unwrap(),
+                (job % 7).min(2)
+            ),
             1 => assert!(sc.range(0..1, 1).try_map(Default::default(), |_| Err::<u64, _>("bad")).count().is_err()),
             2 => assert_eq!(fixed.filter(|e| e.0 == 0).count().unwrap(), 1),
             _ => assert_eq!(sc.parallelize([job], 1).map(|x| x).first().unwrap(), job),

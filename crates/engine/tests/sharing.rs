@@ -58,7 +58,7 @@ fn sharing_is_the_same_for_cached_and_listed_records() {
 fn a_panic_on_a_helper_is_the_tasks_own_and_ends_it() {
     for run in 0..20 {
         let sc = context("local[3]");
-        let line = line!() + 1;
+        let line = line!() + 2;
         let bad =
             sc.range(0..200_000, 1).map(move |x| if x == 150_000 { panic!("bad record in run {run}") } else { x });
         let Err(Error::Task { partition: 0, site, cause, .. }) = bad.count() else { panic!("must fail") };

@@ -44,7 +44,7 @@ pub fn markdown() -> String {
 }
 
 fn table(page: &mut String, group: &Group) {
-    let no_effect = group.entries.iter().any(|entry| entry.no_effect.is_some());
+    let no_effect = group.entries.iter().all(|entry| entry.no_effect.is_some());
     heading(page, group.title);
     if no_effect {
         page.push_str("A Spark program may carry these keys along. They are accepted, noted when the program starts");
@@ -54,7 +54,8 @@ fn table(page: &mut String, group: &Group) {
     page.push_str("|---|---|---|---|\n");
     for entry in group.entries {
         let last = match entry.no_effect {
-            Some(reason) => [entry.summary.trim().to_owned(), reason.to_owned()],
+            Some(reason) if no_effect => [entry.summary.trim().to_owned(), reason.to_owned()],
+            Some(reason) => [default(entry), format!("{} **No effect:** {reason}.", meaning(entry))],
             None => [default(entry), meaning(entry)],
         };
         row(page, &[format!("`{}`", entry.name), kind(entry), last[0].clone(), last[1].clone()]);

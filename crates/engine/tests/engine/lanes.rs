@@ -1,7 +1,5 @@
 //! Several lanes that run one program: what they agree on, and that no failure of one leaves another waiting.
-mod common;
-use common::lanes::{Lanes, run_on_lanes};
-use common::*;
+use crate::common::*;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::SeqCst},
@@ -10,6 +8,7 @@ use winterbourne_engine::{
     Error, Result, SparkContext,
     backend::{Backend, Label},
 };
+use winterbourne_testkit::lanes::{Lanes, run_on_lanes};
 
 /// The number of the lane whose program runs on this thread.
 fn lane() -> usize {
@@ -67,15 +66,12 @@ fn a_cache_is_reused_where_every_lane_has_its_part() {
 }
 #[test]
 fn divergence_is_an_error_in_every_lane_that_names_both_call_sites() {
-    let here = line!();
     let results = run_on_lanes(3, &conf("local[1]"), |sc| {
         let numbers = sc.range(0..10, 2);
-        match lane() {
-            2 => numbers.first(), // three lines below `here`, and one
-            _ => numbers.count(),
-        }
+        if lane() == 2 { numbers.first() } else { numbers.count() } // in this line, columns tell them apart
     });
-    let (first, count) = (format!("tests/lanes.rs:{}:", here + 4), format!("tests/lanes.rs:{}:", here + 5));
+    let line = line!() - 2;
+    let (first, count) = (format!("/lanes.rs:{line}:34"), format!("/lanes.rs:{line}:59"));
     for (i, e) in errors(results).iter().enumerate() {
         assert!(matches!(e, Error::Diverged { lane, .. } if *lane == i), "{e}");
         let text = e.to_string();

@@ -1,6 +1,5 @@
 //! What is computed, how often, and how long it is kept; seen from outside, by counting tasks and records.
-mod common;
-use common::*;
+use crate::common::*;
 use serde::{Deserialize, Serialize};
 use std::sync::{
     Arc, Mutex,
@@ -16,7 +15,7 @@ fn tasks(sc: &SparkContext, f: impl FnOnce()) -> u64 {
 }
 /// As many tasks for the first count as for the second.
 fn count_twice<T: Data>(rdd: &Rdd<T>) -> (u64, u64) {
-    let once = || tasks(rdd.spark_context(), || drop(rdd.count().unwrap()));
+    let once = || tasks(rdd.spark_context(), || assert!(rdd.count().is_ok()));
     (once(), once())
 }
 /// Pairs of 4 partitions, and how often one was computed.
@@ -67,7 +66,11 @@ fn keys_that_are_spread_already_are_not_shuffled() {
     for (name, rdd, expect) in [
         ("reduce_by_key", spread.reduce_by_key(|a, b| a + b), (3, 3)),
         ("explicitly", spread.reduce_by_key_in(|a, b| a + b, 3), (3, 3)),
-        ("through filter and map_values", spread.filter(|_| true).map_values(|v| v).reduce_by_key(|a, b| a + b), (3, 3)),
+        (
+            "through filter and map_values",
+            spread.filter(|_| true).map_values(|v| v).reduce_by_key(|a, b| a + b),
+            (3, 3),
+        ),
         ("groups", spread.group_by_key().map_values(|v| v.len() as u64), (3, 3)),
         ("combine", spread.combine_by_key(|v| v, |a, v| *a += v, |a, b| *a += b, 3), (3, 3)),
         ("union of two alike", spread.union(&spread.filter(|_| false)).reduce_by_key(|a, b| a + b), (3, 3)),
@@ -163,13 +166,31 @@ fn nothing_is_cached_by_a_task_that_outlives_unpersist() {
 fn take_runs_as_few_partitions_as_it_can() {
     let sc = threads(2);
     let numbers = sc.range(0..100, 100);
-    assert_eq!(tasks(&sc, || drop(numbers.first().unwrap())), 1);
+    assert_eq!(tasks(&sc, || assert!(numbers.first().is_ok())), 1);
     assert_eq!(tasks(&sc, || drop(numbers.take(0).unwrap())), 0);
     assert_eq!(tasks(&sc, || assert!(!numbers.is_empty().unwrap())), 1);
     assert_eq!(tasks(&sc, || assert_eq!(numbers.take(5).unwrap(), [0, 1, 2, 3, 4])), 1 + 4);
     assert_eq!(tasks(&sc, || assert_eq!(numbers.filter(|x| *x > 20).first().unwrap(), 21)), 1 + 4 + 16 + 64);
     let wide = SparkContext::new(conf("local").set("spark.rdd.limit.initialNumPartitions", 10)).unwrap();
-    assert_eq!(tasks(&wide, || drop(wide.range(0..100, 100).first().unwrap())), 10);
+    assert_eq!(tasks(&wide, || assert!(wide.range(0..100, 100).first().is_ok())), 10);
+}
+
+#[test]
+fn partitions_that_are_read_one_after_another_are_opened_so() {
+    // The story: a thousand files coalesced into one partition were all open at once.
+    let sc = threads(1);
+    let opened = Arc::new(AtomicU64::new(0));
+    let o = opened.clone();
+    let source = sc.range(0..100, 10).map_partitions(move |it| {
+        o.fetch_add(1, SeqCst);
+        it.map(|x| (x, x))
+    });
+    assert_eq!(source.coalesce(1).take(3).unwrap().len(), 3);
+    assert_eq!(opened.swap(0, SeqCst), 1);
+    let spread = source.partition_by(2);
+    let merged = spread.union(&spread.map_values(|_| panic!("not before the first is empty")));
+    assert_eq!(merged.take(1).unwrap().len(), 1);
+    assert!(merged.coalesce(1).count().is_err());
 }
 
 static LIVE: AtomicI64 = AtomicI64::new(0);

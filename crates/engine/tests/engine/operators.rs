@@ -1,7 +1,6 @@
 //! Every operator and action against its dull twin over vectors: random records, any number of partitions and threads,
 //! in one process and on two lanes.
-mod common;
-use common::*;
+use crate::common::*;
 use proptest::prelude::*;
 use std::{
     collections::BTreeMap,
@@ -96,7 +95,10 @@ fn actions(sc: &SparkContext, data: &[Pair], p: usize) -> Result<Vec<Row>> {
         row("count", rdd.count()?),
         row("reduce", text.reduce(|a, b| concat(&a, &b)).ok()),
         row("fold", text.fold("|".into(), |a, b| concat(&a, &b))?),
-        row("aggregate", rdd.aggregate((100i64, 1u64), |a, e| (a.0 + i64::from(e.1), a.1 + 1), |a, b| (a.0 + b.0, a.1 + b.1))?),
+        row(
+            "aggregate",
+            rdd.aggregate((100i64, 1u64), |a, e| (a.0 + i64::from(e.1), a.1 + 1), |a, b| (a.0 + b.0, a.1 + b.1))?,
+        ),
         row("take", (some.take(0)?, some.take(1)?, some.take(7)?, some.take(usize::MAX)?)),
         row("first", some.first().ok()),
         row("is_empty", some.is_empty()?),
@@ -106,7 +108,7 @@ fn actions_twin(data: &[Pair], p: usize) -> Vec<Row> {
     let cut = slices(data, p);
     let texts = |some: &[Pair]| some.iter().map(|e| e.1.to_string()).collect::<String>();
     let some: Vec<Pair> = data.iter().filter(|e| e.0 % 5 == 1).copied().collect();
-    let zeros = i64::try_from(p).unwrap() + 1;
+    let zeros = p as i64 + 1;
     vec![
         row("collect", data),
         row("count", data.len()),
@@ -122,7 +124,8 @@ fn actions_twin(data: &[Pair], p: usize) -> Vec<Row> {
 fn by_key(sc: &SparkContext, data: &[Pair], p: usize, n: usize) -> Result<Vec<Row>> {
     let rdd = sc.parallelize(data.to_vec(), p);
     let text = rdd.map_values(|v| v.to_string());
-    let combined = rdd.combine_by_key(|v| vec![v], |all, v| all.push(v), |all, mut more: Vec<i32>| all.append(&mut more), n);
+    let combined =
+        rdd.combine_by_key(|v| vec![v], |all, v| all.push(v), |all, mut more: Vec<i32>| all.append(&mut more), n);
     let spread = rdd.partition_by(n);
     Ok(vec![
         row("partition_by", parts(&spread)?),
@@ -131,7 +134,10 @@ fn by_key(sc: &SparkContext, data: &[Pair], p: usize, n: usize) -> Result<Vec<Ro
         row("reduce_by_key_in", sorted(text.reduce_by_key_in(|a, b| concat(&a, &b), n).collect()?)),
         row("group_by_key", sorted(rdd.group_by_key().collect()?)),
         row("combine_by_key", sorted(combined.collect()?)),
-        row("already spread", sorted(spread.map_values(i64::from).filter(|_| true).reduce_by_key(|a, b| a + b).collect()?)),
+        row(
+            "already spread",
+            sorted(spread.map_values(i64::from).filter(|_| true).reduce_by_key(|a, b| a + b).collect()?),
+        ),
         row("spread alike", parts(&spread.union(&rdd.filter(|e| e.1 > 0).partition_by(n)))?),
         row("spread otherwise", parts(&spread.union(&rdd.partition_by(n + 1)))?),
         row("empty ones have no say", parts(&spread.union(&sc.empty_rdd()))?),

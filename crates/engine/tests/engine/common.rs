@@ -1,13 +1,10 @@
 //! What the tests of the engine share: contexts, temporary directories, and a program run everywhere.
-#![allow(dead_code, reason = "each test binary uses its part")]
 use std::{
     fmt::Debug,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use winterbourne_engine::{Result, SparkConf, SparkContext};
-
-pub(crate) mod lanes;
 
 /// A configuration for this master.
 pub(crate) fn conf(master: &str) -> SparkConf {
@@ -37,7 +34,7 @@ pub(crate) fn everywhere<R: PartialEq + Debug + Send + 'static>(
 ) -> R {
     let conf = conf(&format!("local[{threads}]"));
     let local = program(&SparkContext::new(conf.clone()).expect("a good configuration")).expect("runs in one process");
-    for (lane, result) in lanes::run_on_lanes(2, &conf, program).into_iter().enumerate() {
+    for (lane, result) in winterbourne_testkit::lanes::run_on_lanes(2, &conf, program).into_iter().enumerate() {
         let result = result.unwrap_or_else(|e| panic!("lane {lane}: {e}"));
         assert_eq!(result, local, "lane {lane} against one process");
     }

@@ -1,6 +1,5 @@
 //! Long lineages: how long they may be, that longer ones are an error, and that none overflows a stack.
-mod common;
-use common::*;
+use crate::common::*;
 use winterbourne_engine::{Error, OnBadRecord, Rdd, SparkContext};
 
 type Op = fn(&Rdd<u64>) -> Rdd<u64>;
@@ -29,7 +28,7 @@ fn too_deep(e: &Error, deep: u32, line: u32) {
 fn a_thousand_operators_in_a_row_fit_a_thread() {
     for (name, op) in OPERATORS {
         // A thread of std's usual stack, as a driver has it.
-        let run = move || chain(threads(2).range(0..5, 3), 1000, op).collect().unwrap();
+        let run = move || chain(threads(1).range(0..5, 1), 1000, op).collect().unwrap();
         let got = winterbourne_base::thread::spawn("driver", run).unwrap().join().unwrap();
         assert_eq!(got, [0, 1, 2, 3, 4], "{name}");
     }
@@ -41,10 +40,11 @@ fn more_are_an_error_that_names_the_last() {
     for (_, op) in OPERATORS {
         let long = chain(sc.range(0..5, 3), 5000, op);
         let (last, line) = (long.filter(|_| true), line!());
-        for e in [last.count().unwrap_err(), last.take(1).unwrap_err(), last.clone().cache().materialize().unwrap_err()] {
+        for e in [last.count().unwrap_err(), last.take(1).unwrap_err(), last.clone().cache().materialize().unwrap_err()]
+        {
             too_deep(&e, 5001, line);
         }
-        let files = chain(sc.text_file(path.to_str().unwrap(), 2).map(|l| l.len() as u64), 100_000, op);
+        let files = chain(sc.text_file(path.to_str().unwrap(), 2).map(|l| l.len() as u64), 20_000, op);
         assert!(matches!(files.count(), Err(Error::TooDeep { .. })));
     }
 }
@@ -54,7 +54,11 @@ fn a_row_below_a_shuffle_has_the_same_limit() {
     let sc = threads(1);
     let (last, line) = (chain(sc.range(0..5, 3), 5000, |r| r.map(|x| x)).map(|x| (x, x)), line!());
     too_deep(&last.reduce_by_key(|a, _| a).count().unwrap_err(), 5001, line);
-    too_deep(&last.group_by_key().map(|e| (e.0, 1)).reduce_by_key(|a, _| a).map(|x| x).count().unwrap_err(), 5001, line);
+    too_deep(
+        &last.group_by_key().map(|e| (e.0, 1)).reduce_by_key(|a, _| a).map(|x| x).count().unwrap_err(),
+        5001,
+        line,
+    );
     let fits = chain(sc.range(0..5, 3), 999, |r| r.map(|x| x)).map(|x| (x, x)).reduce_by_key(|a, _| a).map(|e| e.0);
     assert_eq!(sorted(chain(fits, 990, |r| r.map(|x| x)).collect().unwrap()), [0, 1, 2, 3, 4]);
 }
@@ -81,7 +85,7 @@ fn a_million_operators_are_dropped_in_a_loop() {
         [|sc, _| sc.range(0..4, 2), |sc, path| sc.text_file(path, 2).map(|l| l.len() as u64)];
     for source in sources {
         for (name, op) in OPERATORS.iter().filter(|o| ["map", "coalesce", "union"].contains(&o.0)) {
-            let long = chain(source(&sc, path), 300_000, op);
+            let long = chain(source(&sc, path), 100_000, op);
             assert_eq!(long.name(), *name);
             drop(long);
         }
@@ -89,7 +93,8 @@ fn a_million_operators_are_dropped_in_a_loop() {
     let long = chain(sc.range(0..4, 2), 1_000_000, |r| r.map(|x| x));
     assert!(matches!(long.count(), Err(Error::TooDeep { depth: 1_000_000, .. })));
     drop(long);
-    let shuffles = (0..100_000).fold(sc.range(0..4, 1).map(|x| (x, x)), |r, _| r.map_values(|v| v).group_by_key_in(2).map(|e| (e.0, e.1[0])));
+    let shuffles = (0..100_000)
+        .fold(sc.range(0..4, 1).map(|x| (x, x)), |r, _| r.map_values(|v| v).group_by_key_in(2).map(|e| (e.0, e.1[0])));
     drop(shuffles);
 }
 #[test]

@@ -1,0 +1,10 @@
+//! Tests of the engine from outside: one program, so that it is linked once.
+mod bounds;
+mod common;
+mod errors;
+mod jobs;
+mod lanes;
+mod limits;
+mod operators;
+mod planner;
+mod text_files;
