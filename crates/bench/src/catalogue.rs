@@ -1,0 +1,150 @@
+//! The list of workloads: what each does, and which are still waited for.
+use crate::{Out, Result, args::Args, micro, sender, workload};
+use std::fmt::Write;
+
+type Run = fn(&Args, Out) -> Result;
+
+enum State {
+    Here(Run),
+    /// Waits for these operations of the library.
+    Waits(&'static str),
+}
+use State::{Here, Waits};
+
+struct Entry {
+    name: &'static str,
+    what: &'static str,
+    state: State,
+}
+
+/// Roles that this program plays for itself.
+const ROLES: &[(&str, Run)] = &[("w7-child", workload::w7::child)];
+
+const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "W1",
+        what: "batch word count: text_file, flat_map split \" \", map (w, 1), reduce_by_key, count.\n\
+               --input FILE, or --n bytes of generated text (100000000). Variant count.",
+        state: Here(workload::w1::run),
+    },
+    Entry {
+        name: "W1b",
+        what: "narrow chain: range(0, n), map x*3+1, filter y%7 != 0, map y^(y>>3). --n records (200000000).\n\
+               Variants count, and sum (count and sum in one pass, as a hand-written loop would).",
+        state: Here(workload::w1b::run),
+    },
+    Entry {
+        name: "W2mem",
+        what: "streaming word count of lines in memory, the next batch when the last is done.\n\
+               --n lines a batch (10000, then 100000). Variants `10000 lines`, `100000 lines`.",
+        state: Here(workload::w2mem::run),
+    },
+    Entry {
+        name: "W2sock",
+        what: "TCP, flat_map, map, reduce_by_key, foreach_rdd. Variant read: lines only, as fast as the socket takes.\n\
+               Variant count: one step of --seconds (12) for each of --rates (100000, 200000, ... lines/s) until one\n\
+               is not held: `sustained` says that over the last 8 batches the scheduling delay was below the interval\n\
+               (--interval-ms, 1000) and so was the median processing time, and that the sender could send.",
+        state: Here(workload::w2sock::run),
+    },
+    Entry {
+        name: "W3",
+        what: "inverse-reduced window of 10 s every second over --keys keys.",
+        state: Waits("reduce_by_key_and_window with an inverse function"),
+    },
+    Entry {
+        name: "W4",
+        what: "state of --keys keys, 100000 updates a batch, with and without checkpoints.",
+        state: Waits("map_with_state and update_state_by_key"),
+    },
+    Entry {
+        name: "W5",
+        what: "small batches. Variants job (parallelize(2).count), job_shuffle (with reduce_by_key), empty_batch (the\n\
+               word count with nothing to count): --n times (20000). Variant latency: word count with collect of\n\
+               stamped lines, --rates (10000) a second for --seconds (10), at --interval-ms (1000, 100, 10, 1); from\n\
+               stamp to output, in whole milliseconds; `sustained` says that the median batch took less than the\n\
+               interval and that at most one tick in a hundred was passed over.",
+        state: Here(workload::w5::run),
+    },
+    Entry {
+        name: "W6",
+        what: "sort of --n records of 108 bytes, join of two halves, group_by_key.",
+        state: Waits("sort_by_key and join"),
+    },
+    Entry {
+        name: "W7",
+        what: "start-up and memory of a streaming word count at --interval-ms (200). Variants first_output (from exec\n\
+               to the first output, median of --rounds, 5, begun at even phases of the interval), idle (a connection\n\
+               without data), load (--rates, 200000 lines/s, for --seconds, 5).",
+        state: Here(workload::w7::run),
+    },
+    Entry {
+        name: "W8",
+        what: "recovery after kill -9 with 1 GB of state.",
+        state: Waits("map_with_state and recovery from a checkpoint directory"),
+    },
+    Entry {
+        name: "W9",
+        what: "word count from a Kafka topic of four partitions.",
+        state: Waits("the Kafka direct stream"),
+    },
+    Entry {
+        name: "micro",
+        what: "hot pieces, each beside a hand-written loop, in turns, on one thread, medians of --rounds (5): chain\n\
+               (map and filter over chunks), cut (lines out of 64-KiB buffers), table (reduce_by_key of --keys u64 keys,\n\
+               100000), words and split (words out of lines). --n sets the size of all (20000000 records or bytes).",
+        state: Here(micro::run),
+    },
+    Entry {
+        name: "sender",
+        what: "no workload: serves the text to one TCP client on --port, --seconds (10) at each of --rates (0).",
+        state: Here(sender::run),
+    },
+];
+
+/// How to run a workload.
+///
+/// # Errors
+/// If there is none of this name, or it cannot run yet.
+pub(crate) fn find(name: &str) -> Result<Run> {
+    if let Some((_, run)) = ROLES.iter().find(|(role, _)| *role == name) {
+        return Ok(*run);
+    }
+    match ENTRIES.iter().find(|e| e.name.eq_ignore_ascii_case(name)).map(|e| (&e.state, e.name)) {
+        Some((Here(run), _)) => Ok(*run),
+        Some((Waits(operation), name)) => Err(format!("{name} cannot run yet: it waits for {operation}").into()),
+        None => Err(format!("there is no workload {name}; --list shows all").into()),
+    }
+}
+
+/// All of them, for people.
+pub(crate) fn listing() -> String {
+    let mut text = String::new();
+    for Entry { name, what, state } in ENTRIES {
+        let what = what.replace('\n', "\n        ");
+        let _ = writeln!(text, "{name:<7} {what}");
+        if let Waits(operation) = state {
+            let _ = writeln!(text, "        Not there yet: waits for {operation}.");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_there_is_and_says_what_is_missing() {
+        assert!(find("W1").is_ok() && find("w2MEM").is_ok() && find("w7-child").is_ok());
+        for (name, expect) in
+            [("w4", "W4 cannot run yet: it waits for map_with_state"), ("W0", "there is no workload W0")]
+        {
+            let said = find(name).unwrap_err().to_string();
+            assert!(said.starts_with(expect), "{said}");
+        }
+        let text = listing();
+        assert_eq!(text.matches("Not there yet").count(), 5);
+        assert!(ENTRIES.iter().all(|e| text.contains(e.name)) && !text.contains("w7-child"));
+    }
+}

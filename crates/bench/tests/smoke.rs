@@ -1,0 +1,144 @@
+//! Every workload that can run, made tiny, against a dull twin: results are asserted, times never.
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+/// Forty lines of a few words, in a file of its own that goes with it.
+struct Text {
+    path: PathBuf,
+    lines: Vec<String>,
+}
+impl Text {
+    fn new(name: &str) -> Self {
+        let word = |i: usize| format!("w{}", i * i % 17);
+        let lines: Vec<String> =
+            (0..40).map(|i| (0..1 + i % 7).map(|j| word(i + 3 * j)).collect::<Vec<_>>().join(" ")).collect();
+        let path = std::env::temp_dir().join(format!("winterbourne-bench-{}-{name}.txt", std::process::id()));
+        std::fs::write(&path, lines.join("\n") + "\n").expect("a temporary file");
+        Text { path, lines }
+    }
+    /// Words of the first `n` lines, the text read round and round.
+    fn words(&self, n: u64) -> u64 {
+        self.lines.iter().cycle().take(n as usize).map(|line| line.split(' ').count() as u64).sum()
+    }
+}
+impl Drop for Text {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn program(line: &str, text: Option<&Text>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_winterbourne-bench"));
+    command.args(line.split_whitespace());
+    if let Some(text) = text {
+        command.arg("--input").arg(&text.path);
+    }
+    command.output().expect("the program starts")
+}
+/// The rows, by variant.
+fn rows(line: &str, text: Option<&Text>) -> HashMap<String, String> {
+    let output = program(&format!("{line} --json"), text);
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    let rows = String::from_utf8(output.stdout).expect("rows are UTF-8");
+    rows.lines().map(|row| (field(row, "variant").trim_matches('"').to_owned(), row.to_owned())).collect()
+}
+/// A field's text; those we read hold neither commas nor braces.
+fn field<'a>(row: &'a str, name: &str) -> &'a str {
+    let start = row.find(&format!("\"{name}\":")).unwrap_or_else(|| panic!("{name} in {row}")) + name.len() + 3;
+    row[start..].split([',', '}']).next().unwrap_or_default()
+}
+fn number(row: &str, name: &str) -> u64 {
+    field(row, name).parse().unwrap_or_else(|_| panic!("{name} in {row}"))
+}
+
+#[test]
+fn w1_counts_words() {
+    let text = Text::new("w1");
+    let row = &rows("W1 --threads 2", Some(&text))["count"];
+    let distinct: HashSet<&str> = text.lines.iter().flat_map(|line| line.split(' ')).collect();
+    assert_eq!((number(row, "distinct"), number(row, "words")), (distinct.len() as u64, text.words(40)));
+    assert_eq!((number(row, "records"), number(row, "threads")), (40, 2));
+}
+
+#[test]
+fn w1b_counts_and_sums() {
+    let rows = rows("W1b --n 10007 --threads 2", None);
+    let all: Vec<u64> = (0..10_007).map(|x| x * 3 + 1).filter(|y| y % 7 != 0).map(|y| y ^ (y >> 3)).collect();
+    for variant in ["count", "sum"] {
+        let row = &rows[variant];
+        assert_eq!((number(row, "count"), number(row, "sum")), (all.len() as u64, all.iter().sum()));
+    }
+}
+
+#[test]
+fn w2mem_counts_every_batch_by_itself() {
+    let text = Text::new("w2mem");
+    let row = &rows("W2mem --n 15 --threads 2", Some(&text))["15 lines"];
+    let distinct = |lines: &[String]| lines.iter().flat_map(|l| l.split(' ')).collect::<HashSet<_>>().len() as u64;
+    assert_eq!(number(row, "distinct_sum"), text.lines[..30].chunks(15).map(distinct).sum::<u64>());
+    assert_eq!((number(row, "words"), number(row, "records")), (text.words(30), 30));
+}
+
+#[test]
+fn w2sock_loses_no_line() {
+    let text = Text::new("w2sock");
+    let rows = rows("W2sock --rates 3000 --seconds 0.3 --interval-ms 50 --threads 2", Some(&text));
+    let (count, read) = (&rows["count"], &rows["read"]);
+    assert!(number(count, "lines") > 0 && number(read, "lines") > 0);
+    assert_eq!(number(count, "words"), text.words(number(count, "lines")));
+    assert_eq!(number(count, "records"), number(count, "lines"));
+    assert!(["true", "false"].contains(&field(count, "sustained")));
+}
+
+#[test]
+fn w5_runs_small_things() {
+    let text = Text::new("w5");
+    let rows = rows("W5 --n 100 --rates 2000 --seconds 0.3 --interval-ms 20 --threads 2", Some(&text));
+    assert_eq!((number(&rows["job"], "counted"), number(&rows["job_shuffle"], "counted")), (400, 400));
+    assert_eq!(number(&rows["empty_batch"], "outputs"), 100);
+    let latency = &rows["latency"];
+    let lines = number(latency, "lines");
+    // Each line has its stamp as one more word.
+    assert!(lines > 0);
+    assert_eq!(number(latency, "words"), text.words(lines) + lines);
+}
+
+#[test]
+fn w7_watches_a_program() {
+    let text = Text::new("w7");
+    let rows = rows("W7 --rounds 1 --seconds 0.2 --interval-ms 20 --rates 1000 --threads 2", Some(&text));
+    assert_eq!(number(&rows["first_output"], "outputs"), 1);
+    for variant in ["idle", "load"] {
+        assert!(rows[variant].contains("\"rss_mb\":"), "{rows:?}");
+    }
+}
+
+#[test]
+fn micro_duels_agree() {
+    let text = Text::new("micro");
+    let rows = rows("micro --n 5000 --keys 7 --rounds 1", Some(&text));
+    for name in ["chain", "table", "cut", "words", "split"] {
+        let value = |who: &str| number(&rows[&format!("{name} {who}")], "value");
+        assert_eq!(value("ours"), value("loop"), "{name}");
+    }
+}
+
+#[test]
+fn says_what_it_cannot_do() {
+    let list = program("--list", None);
+    assert!(list.status.success() && String::from_utf8_lossy(&list.stdout).contains("Not there yet"));
+    for (line, expect) in [
+        ("W3", "it waits for reduce_by_key_and_window"),
+        ("W9", "it waits for the Kafka direct stream"),
+        ("W77", "there is no workload W77"),
+        ("", "usage:"),
+        ("W1 --input no-such-file", "no-such-file is no file"),
+    ] {
+        let output = program(line, None);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(expect), "{line}: {said}");
+    }
+}
