@@ -1,12 +1,10 @@
-#![doc = include_str!("../../../README.md")]
-//! # What this crate is
-//!
 //! The façade: one name for the layers below it, and nothing of its own. `use winterbourne::prelude::*;` brings what
-//! most programs need.
+//! most programs need. What follows is the README.
+#![doc = include_str!("../../../README.md")]
 
-/// The RDD engine: [`SparkContext`](engine::SparkContext), [`Rdd`](engine::Rdd).
+/// The RDD engine: [`SparkContext`], [`Rdd`].
 pub use winterbourne_engine as engine;
-/// Discretized streams: [`StreamingContext`](streaming::StreamingContext), [`DStream`](streaming::DStream).
+/// Discretized streams: [`StreamingContext`], [`DStream`].
 pub use winterbourne_streaming as streaming;
 
 pub use winterbourne_base::{
