@@ -1,5 +1,4 @@
 //! The repository's automation: `cargo xtask COMMAND`. This file only dispatches.
-#![expect(clippy::print_stderr, reason = "a command-line program reports its failure on stderr")]
 
 mod code;
 mod deny;

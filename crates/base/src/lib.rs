@@ -3,16 +3,19 @@
 //! - [`time`]: points in time, durations and intervals, in whole milliseconds;
 //! - [`clock`]: the only way to learn the time or to wait for it, real and manual;
 //! - [`mod@thread`] and [`signal`]: named threads, and what Ctrl-C means;
+//! - [`memory`]: what becomes of freed memory;
 //! - [`conf`]: the registry of configuration keys and [`SparkConf`].
 //!
 //! INVARIANT: no other crate reads a clock, spawns a thread or installs a signal handler by itself; they take a
 //! [`Clock`] and call [`thread::spawn`], so that a test can drive a whole program by hand.
 //!
 //! This crate refuses to know what an RDD, a stream or a batch is, and holds no global mutable state except the
-//! process's signal handlers.
+//! process's signal handlers and two settings of its allocator.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod clock;
 pub mod conf;
+pub mod memory;
 pub mod signal;
 pub mod thread;
 pub mod time;

@@ -60,7 +60,6 @@ fn run(args: &Args) -> Result {
     })
 }
 
-#[expect(clippy::print_stderr, reason = "standard output is for rows")]
 fn complain(message: &str) {
     eprintln!("{message}");
 }

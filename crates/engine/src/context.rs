@@ -17,7 +17,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::*},
     },
 };
-use winterbourne_base::{SparkConf, conf::keys};
+use winterbourne_base::{SparkConf, conf::keys, memory};
 
 #[derive(Default)]
 pub(crate) struct Ids {
@@ -136,6 +136,7 @@ impl SparkContext {
         for (key, why) in conf.without_effect() {
             tracing::warn!("the setting {key} has no effect: {why}");
         }
+        memory::keep_freed(conf.value(keys::MEMORY_KEEP_FREED)?);
         let master: Master = conf.value(keys::MASTER)?.parse()?;
         let shares = match conf.value(keys::SCHEDULER_MODE)?.as_str() {
             "FAIR" => {

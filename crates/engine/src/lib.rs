@@ -5,7 +5,7 @@
 //! values ([`Text`], [`Chunk`], [`Flow`]), `lineage` (what depends on what), `plan` (lineage to stages, a pure
 //! function), `pool` (threads), `job` (plan, run, report). What this crate refuses to know: streams, batch times,
 //! receivers, clocks, the network.
-#![cfg_attr(not(test), warn(clippy::print_stdout))]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod backend;
 mod blocks;

@@ -43,9 +43,25 @@ impl Text {
     }
     #[inline]
     fn inline(s: &str) -> Self {
+        let (from, n) = (s.as_bytes(), s.len());
         let mut bytes = [0; INLINE];
-        bytes[..s.len()].copy_from_slice(s.as_bytes());
-        Text(Repr::Inline { len: s.len() as u8, bytes })
+        // Pieces of fixed size that overlap: a copy of variable length is a call, and costs more than the copy.
+        match n {
+            16.. => {
+                bytes[..16].copy_from_slice(&from[..16]);
+                bytes[n - 8..n].copy_from_slice(&from[n - 8..]);
+            }
+            8..16 => {
+                bytes[..8].copy_from_slice(&from[..8]);
+                bytes[n - 8..n].copy_from_slice(&from[n - 8..]);
+            }
+            4..8 => {
+                bytes[..4].copy_from_slice(&from[..4]);
+                bytes[n - 4..n].copy_from_slice(&from[n - 4..]);
+            }
+            _ => from.iter().zip(&mut bytes).for_each(|(b, to)| *to = *b),
+        }
+        Text(Repr::Inline { len: n as u8, bytes })
     }
     /// A part of a shared buffer, without copying unless it is short.
     ///

@@ -1,4 +1,5 @@
 //! Compressed text files: read whole, by the ending of the name.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use flate2::{Compression, write::GzEncoder};
 use std::{fs, io::Write, path::PathBuf};
 use winterbourne_engine::{Error, SparkConf, SparkContext, TaskCause};

@@ -4,7 +4,7 @@ use crate::{
     StreamingStatus,
     batch::{self, BatchLog, Command, Control, Runner, Settings, Stepper, Stop, Ticker, Unlogged},
     graph::{Graph, assign, spread_remember},
-    input::{Input, QueueInput, QueueOptions, RddQueue, ReceiverInput, add_input},
+    input::{Input, InputNode, QueueInput, QueueOptions, RddQueue, ReceiverInput, add_input},
     receive::{self, ReceiverStream, SocketReceiver},
 };
 use std::{
@@ -13,6 +13,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        mpsc,
     },
     thread::JoinHandle,
 };
@@ -237,27 +238,43 @@ impl StreamingContext {
     /// [`Error::AlreadyStopped`]; [`Error::System`] if no thread can be had.
     #[track_caller]
     pub fn start(&self) -> Result<()> {
-        let Some((runner, ticker)) = self.freeze(self.inner.control.clock.now())? else {
+        let control = &self.inner.control;
+        if control.state() == StreamingState::Active {
             tracing::warn!("StreamingContext has already been started");
             return Ok(());
-        };
-        let control = &self.inner.control;
-        let mut threads = self.inner.threads.lock().expect("plain list");
-        if self.setting(keys::STOP_GRACEFULLY_ON_SHUTDOWN)? {
-            let (control, canceller, group) = (control.clone(), self.sc.canceller(), self.inner.job_group.clone());
-            let on_signal = move |count| match count {
-                1 => request_stop(&control, &canceller, &group, Stop::gracefully()),
-                // The second one means it: the state is the batch log's, so nothing is lost that it holds.
-                _ => std::process::exit(130),
-            };
-            let guard = signal::on_interrupt(on_signal).map_err(|e| system("the signal handler", e))?;
-            threads.signals = Some(guard);
         }
-        threads.joins.push(control.bus.start(control.clock.clone()).map_err(|e| system("the listener thread", e))?);
-        let loop_ = thread::spawn_with_stack("streaming-batches", 16 << 20, move || batch::run(runner, ticker));
-        threads.joins.push(loop_.map_err(|e| system("the batch thread", e))?);
+        // 1 what the system may refuse · 2 the graph and its inputs · 3 go. Until 3 a failure leaves nothing behind: the
+        // thread ends when nobody hands it the work.
+        let (hand, work) = mpsc::channel();
+        let looping = thread::spawn_with_stack("streaming-batches", 16 << 20, move || {
+            if let Ok((runner, ticker)) = work.recv() {
+                batch::run(runner, ticker);
+            }
+        });
+        let looping = looping.map_err(|e| system("the batch thread", e))?;
+        let signals = if self.setting(keys::STOP_GRACEFULLY_ON_SHUTDOWN)? { Some(self.on_signal()?) } else { None };
+        let Some(frozen) = self.freeze(control.clock.now())? else { return Ok(()) };
+        let mut threads = self.inner.threads.lock().expect("plain list");
+        threads.signals = signals;
+        match control.bus.start(control.clock.clone()) {
+            Ok(listening) => threads.joins.push(listening),
+            Err(e) => tracing::warn!("no thread for listeners ({e}): they are told on the threads that have news"),
+        }
+        threads.joins.push(looping);
         threads.looping = true;
+        // The thread waits for nothing else.
+        let _ = hand.send(frozen);
         Ok(())
+    }
+    /// The first interrupt stops gracefully, the second one ends the process.
+    fn on_signal(&self) -> Result<signal::SignalGuard> {
+        let (control, group) = (self.inner.control.clone(), self.inner.job_group.clone());
+        let canceller = self.sc.canceller();
+        let on_signal = move |count| match count {
+            1 => request_stop(&control, &canceller, &group, Stop::gracefully()),
+            _ => std::process::exit(130),
+        };
+        signal::on_interrupt(on_signal).map_err(|e| system("the signal handler", e))
     }
     /// As [`start`](StreamingContext::start), without a loop: the caller runs batch after batch with
     /// [`Stepper::step`]. Receivers run on their threads all the same.
@@ -284,7 +301,7 @@ impl StreamingContext {
             StreamingState::Initialized => {}
         }
         let settings = self.settings()?;
-        let mut parts = self.graph().parts();
+        let parts = self.graph().parts();
         let ids = assign(&parts.nodes, &parts.outputs);
         let mut errors = parts.errors.clone();
         if parts.outputs.is_empty() {
@@ -303,16 +320,13 @@ impl StreamingContext {
             // What was said wrongly stays wrong; only what start itself found may be corrected by adding to the graph.
             return Err(Error::Graph(errors));
         }
-        // Inputs are started before anything is taken out of the graph: a failure leaves the context as it was.
-        for (n, input) in parts.inputs.iter().enumerate() {
-            if let Err(e) = input.start() {
-                parts.inputs[..n].iter().for_each(|i| i.stop());
-                return Err(Error::Engine(Arc::new(winterbourne_engine::Error::from(e))));
-            }
-        }
+        let inputs = parts.inputs.clone();
+        drop(parts); // inputs may be the user's own code
+        start_inputs(&inputs)?;
+        let mut parts = self.graph().parts();
         parts.frozen = Some("starting");
         let nodes = std::mem::take(&mut parts.nodes);
-        let inputs = std::mem::take(&mut parts.inputs);
+        parts.inputs.clear();
         let outputs = std::mem::take(&mut parts.outputs);
         let skips = std::mem::take(&mut parts.skips);
         spread_remember(&nodes, parts.remember);
@@ -456,6 +470,21 @@ impl StreamingContext {
             s.commands.push_back(c);
         });
     }
+}
+
+/// Starts all inputs, or none. Receivers come last: they cannot be started twice, and only a system without threads
+/// refuses them, so that a start that failed for another input can be tried again.
+fn start_inputs(inputs: &[Arc<dyn InputNode>]) -> Result<()> {
+    let (receivers, others): (Vec<_>, Vec<_>) = inputs.iter().partition(|i| i.receiver().is_some());
+    let mut started: Vec<&Arc<dyn InputNode>> = Vec::new();
+    for input in others.into_iter().chain(receivers) {
+        if let Err(e) = winterbourne_engine::guard_driver(|| input.start()) {
+            started.iter().for_each(|i| i.stop());
+            return Err(e.into());
+        }
+        started.push(input);
+    }
+    Ok(())
 }
 
 fn request_stop(control: &Control, canceller: &winterbourne_engine::Canceller, group: &str, how: Stop) {

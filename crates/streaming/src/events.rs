@@ -196,3 +196,37 @@ impl Bus {
         self.bell.ring();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use winterbourne_base::SystemClock;
+
+    #[test]
+    fn a_listener_too_slow_loses_the_oldest_events_and_the_loss_is_counted() {
+        let bus = Arc::new(Bus::default());
+        let ((entered, inside), (release, blocked), (tell, heard)) = (channel(), channel::<()>(), channel());
+        bus.add(Box::new(move |e: &StreamingEvent| {
+            let StreamingEvent::Stopped(t) = e else { return };
+            let _ = entered.send(());
+            let _ = blocked.recv();
+            tell.send(t.as_millis()).unwrap();
+        }));
+        let post = |n: usize| bus.post(|| StreamingEvent::Stopped(Time::from_millis(n as u64)));
+        let thread = bus.start(Arc::new(SystemClock)).unwrap();
+        post(0);
+        inside.recv().unwrap();
+        (1..=QUEUE + 7).for_each(post);
+        assert_eq!(bus.dropped(), 7);
+        drop(release);
+        bus.close();
+        thread.join().unwrap();
+        let heard: Vec<_> = heard.try_iter().collect();
+        assert_eq!((heard.len(), heard[0], heard[1]), (QUEUE + 1, 0, 8));
+    }
+    #[test]
+    fn without_listeners_no_event_is_made() {
+        Bus::default().post(|| panic!("made"));
+    }
+}

@@ -4,6 +4,7 @@
 //! arrived into one small job per output operation. `graph` (what to compute for time t) and `receive` (what arrived)
 //! do not know each other; they meet in `batch`. Folders in the order of the flow: `receive`, `input`, `graph` and
 //! `dstream`, `batch`. What this crate refuses to know: how a job is run (that is the engine's), HTTP, any broker.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod batch;
 mod context;

@@ -2,6 +2,7 @@
 //! batch program several times against an in-memory exchange.
 //!
 //! Nothing here sleeps or measures; everything is reproducible. Not for production programs.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod lanes;
 mod tester;

@@ -1,6 +1,7 @@
 //! The façade: one name for the layers below it, and nothing of its own. `use winterbourne::prelude::*;` brings what
 //! most programs need. What follows is the README.
 #![doc = include_str!("../../../README.md")]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 /// The RDD engine: [`SparkContext`], [`Rdd`].
 pub use winterbourne_engine as engine;

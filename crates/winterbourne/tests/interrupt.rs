@@ -1,4 +1,5 @@
 //! The demo program as its user sees it: a process, its standard output, Ctrl-C.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(unix)]
 use std::{
     env,

@@ -91,7 +91,11 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
         let desk = &mut *self.desk();
         if let Some(Known { plan: Some(plan), .. }) = desk.planned.remove(&t) {
             // The batch is done, whatever the input makes of that.
-            if let Err(e) = guard_driver(|| Ok(desk.input.settle(plan))) {
+            let settled = guard_driver(|| {
+                desk.input.settle(plan);
+                Ok(())
+            });
+            if let Err(e) = settled {
                 tracing::error!("an input could not settle batch {t}: {e}");
             }
         }

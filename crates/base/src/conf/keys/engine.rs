@@ -59,4 +59,8 @@ keys! {
 
     /// Whether input splits without a byte give no partition.
     IGNORE_EMPTY_SPLITS: bool = "spark.hadoopRDD.ignoreEmptySplits" { no_effect: Some("empty files never have a partition"), default: Some("true") }
+
+    /// Freed memory that the process keeps for the next batch instead of giving it back at once; 0 leaves the
+    /// allocator as it is.
+    MEMORY_KEEP_FREED: Bytes = "spark.memory.keepFreed" { default: Some("64m") }
 }
