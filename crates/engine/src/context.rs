@@ -13,7 +13,7 @@ use std::{
     marker::PhantomData,
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering::*},
     },
 };
@@ -31,21 +31,34 @@ struct RunningJob {
     cancel: Arc<Cancel>,
     group: Option<Arc<str>>,
 }
-/// The jobs that run now.
+/// The jobs that run now, and the groups that may not run any.
 #[derive(Default)]
-pub(crate) struct Running(Mutex<BTreeMap<JobId, RunningJob>>);
+pub(crate) struct Running(Mutex<Lists>);
+#[derive(Default)]
+struct Lists {
+    jobs: BTreeMap<JobId, RunningJob>,
+    /// With the reason.
+    closed: BTreeMap<String, String>,
+}
 impl Running {
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.0.lock().expect("no user code runs under this lock")
+    }
     pub(crate) fn enter(&self, job: JobId, group: Option<Arc<str>>) -> Entered<'_> {
         let cancel = Arc::<Cancel>::default();
-        let running = RunningJob { cancel: cancel.clone(), group };
-        self.0.lock().expect("plain map").insert(job, running);
+        let mut lists = self.lists();
+        if let Some(reason) = group.as_deref().and_then(|g| lists.closed.get(g)) {
+            cancel.ask(reason.clone());
+        }
+        lists.jobs.insert(job, RunningJob { cancel: cancel.clone(), group });
         Entered { list: self, job, cancel }
     }
     fn cancel(&self, reason: &str, which: impl Fn(&JobId, &RunningJob) -> bool) {
-        let running = self.0.lock().expect("plain map");
-        running.iter().filter(|(id, job)| which(id, job)).for_each(|(_, job)| job.cancel.ask(reason.to_owned()));
+        let lists = self.lists();
+        lists.jobs.iter().filter(|(id, job)| which(id, job)).for_each(|(_, job)| job.cancel.ask(reason.to_owned()));
     }
 }
+
 /// One entry of [`Running`], taken out when dropped.
 pub(crate) struct Entered<'a> {
     list: &'a Running,
@@ -54,7 +67,7 @@ pub(crate) struct Entered<'a> {
 }
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.list.0.lock().expect("plain map").remove(&self.job);
+        self.list.lists().jobs.remove(&self.job);
     }
 }
 
@@ -292,6 +305,22 @@ impl Canceller {
         if let Some(inner) = self.inner.upgrade() {
             let reason = format!("cancel_job_group(\"{group}\") through the handle made at {}", self.site);
             inner.running.cancel(&reason, |_, job| job.group.as_deref() == Some(group));
+        }
+    }
+    /// Tells the running jobs of one group to stop, and refuses those that begin later, until
+    /// [`reopen_job_group`](Canceller::reopen_job_group): for a group whose owner starts one job after another.
+    #[doc(alias = "cancelJobGroupAndFutureJobs")]
+    pub fn close_job_group(&self, group: &str) {
+        if let Some(inner) = self.inner.upgrade() {
+            let reason = format!("close_job_group(\"{group}\") through the handle made at {}", self.site);
+            inner.running.lists().closed.insert(group.to_owned(), reason);
+        }
+        self.cancel_job_group(group);
+    }
+    /// Lets the jobs of a group run again.
+    pub fn reopen_job_group(&self, group: &str) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.running.lists().closed.remove(group);
         }
     }
 }

@@ -173,11 +173,14 @@ impl Pool {
         Helpers(self.shared.clone())
     }
 
-    /// Ends the helpers. Called from one of them (a task that stops its own context), it leaves that one to end itself.
+    /// Ends the helpers. Called from within a task it does not wait for them: they may wait for something that task holds.
     pub(crate) fn close(&self) {
         self.shared.queue().closed = true;
         self.shared.wake.notify_all();
         let helpers: Vec<_> = self.helpers.lock().expect("no panic under this lock").drain(..).collect();
+        if crate::task::inside().is_some() {
+            return;
+        }
         for h in helpers {
             if h.thread().id() != thread::current().id() {
                 // A helper runs only `body`, which does not unwind.

@@ -494,8 +494,10 @@ fn request_stop(control: &Control, canceller: &winterbourne_engine::Canceller, g
             s.stop = Some(how);
         }
     });
-    if !how.graceful {
-        canceller.cancel_job_group(group);
+    // SUBTLE: a job may begin between two looks of the loop, so the group is closed, not only cancelled. Asked for from
+    // within a batch, a stop at once lets that batch finish.
+    if !how.graceful && !control.is_worker() {
+        canceller.close_job_group(group);
     }
 }
 

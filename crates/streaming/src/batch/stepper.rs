@@ -25,8 +25,11 @@ impl Stepper {
     /// one again.
     ///
     /// # Errors
-    /// [`Error::Batch`] if it failed on every attempt; all is undone.
+    /// [`Error::Batch`] if it failed on every attempt, all is then undone; [`Error::AlreadyStopped`] once somebody has called `stop`.
     pub fn step(&mut self) -> Result<Time> {
+        if self.runner.control.shared().stop.is_some() {
+            return Err(Error::AlreadyStopped);
+        }
         let due = match self.failed.take() {
             Some(due) => due,
             None => self.ticker.due(self.ticker.next()).expect("the next tick is due at its time"),

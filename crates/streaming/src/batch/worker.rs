@@ -153,6 +153,8 @@ fn obey(command: Command, runner: &mut Runner, held: &mut Option<Box<BatchError>
 /// The steps after the last batch; STOPPED is said when the loop is left.
 fn finish(runner: &Runner, stop: Option<Stop>) {
     let Some(stop) = stop else { return };
+    // No job of this stream follows: the group need not be remembered.
+    runner.sc.canceller().reopen_job_group(&runner.job_group);
     if stop.spark_context.unwrap_or(runner.settings.stop_spark_context) {
         runner.sc.stop();
     }
