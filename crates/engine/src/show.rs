@@ -68,7 +68,7 @@ impl<'a> Shower<'a> {
     }
     fn list(self, open: &str, between: &'static str) -> List<'a> {
         self.out.push_str(open);
-        List { out: self.out, between, first: true, value: false }
+        List { out: self.out, between, first: true }
     }
 }
 
@@ -76,7 +76,6 @@ struct List<'a> {
     out: &'a mut String,
     between: &'static str,
     first: bool,
-    value: bool,
 }
 impl List<'_> {
     fn item<T: Serialize + ?Sized>(&mut self, x: &T) -> Done {
@@ -186,71 +185,32 @@ impl<'a> ser::Serializer for Shower<'a> {
     }
 }
 
-impl ser::SerializeSeq for List<'_> {
-    type Ok = ();
-    type Error = Failed;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, x: &T) -> Done {
-        self.item(x)
-    }
-    fn end(self) -> Done {
-        self.close()
-    }
+macro_rules! items {
+    ($($trait:ident: $method:ident($($skip:ident: $t:ty)?);)*) => { $(
+        impl ser::$trait for List<'_> {
+            type Ok = ();
+            type Error = Failed;
+            fn $method<T: Serialize + ?Sized>(&mut self, $($skip: $t,)? x: &T) -> Done {
+                self.item(x)
+            }
+            fn end(self) -> Done {
+                self.close()
+            }
+        }
+    )* };
 }
-impl ser::SerializeTuple for List<'_> {
-    type Ok = ();
-    type Error = Failed;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, x: &T) -> Done {
-        self.item(x)
-    }
-    fn end(self) -> Done {
-        self.close()
-    }
-}
-impl ser::SerializeTupleStruct for List<'_> {
-    type Ok = ();
-    type Error = Failed;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, x: &T) -> Done {
-        self.item(x)
-    }
-    fn end(self) -> Done {
-        self.close()
-    }
-}
-impl ser::SerializeTupleVariant for List<'_> {
-    type Ok = ();
-    type Error = Failed;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, x: &T) -> Done {
-        self.item(x)
-    }
-    fn end(self) -> Done {
-        self.close()
-    }
-}
-impl ser::SerializeStruct for List<'_> {
-    type Ok = ();
-    type Error = Failed;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, x: &T) -> Done {
-        self.item(x)
-    }
-    fn end(self) -> Done {
-        self.close()
-    }
-}
-impl ser::SerializeStructVariant for List<'_> {
-    type Ok = ();
-    type Error = Failed;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, x: &T) -> Done {
-        self.item(x)
-    }
-    fn end(self) -> Done {
-        self.close()
-    }
+items! {
+    SerializeSeq: serialize_element();
+    SerializeTuple: serialize_element();
+    SerializeTupleStruct: serialize_field();
+    SerializeTupleVariant: serialize_field();
+    SerializeStruct: serialize_field(_name: &'static str);
+    SerializeStructVariant: serialize_field(_name: &'static str);
 }
 impl ser::SerializeMap for List<'_> {
     type Ok = ();
     type Error = Failed;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, x: &T) -> Done {
-        self.value = false;
         self.item(x)
     }
     fn serialize_value<T: Serialize + ?Sized>(&mut self, x: &T) -> Done {

@@ -5,19 +5,32 @@ use std::{
     env,
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
 };
 
-/// The example beside this test's own program; `cargo test` builds both.
+/// The example program. `cargo test` builds examples as tests only, so the first to ask builds it as what it is.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let mut path = env::current_exe().unwrap();
+        path.pop();
+        path.pop();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", "network_word_count"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if path.ends_with("release") {
+            build.arg("--release");
+        }
+        build.env("CARGO_TARGET_DIR", path.parent().unwrap());
+        assert!(build.status().unwrap().success(), "the example does not build");
+        path.join("examples/network_word_count")
+    })
+}
 fn demo(args: &[&str]) -> Child {
-    let mut path: PathBuf = env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples/network_word_count");
-    let mut command = Command::new(&path);
+    let mut command = Command::new(program());
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap_or_else(|e| panic!("{}: {e}; run `cargo build -p winterbourne --examples`", path.display()))
+    command.spawn().unwrap()
 }
 fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
