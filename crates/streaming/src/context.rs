@@ -234,7 +234,7 @@ impl StreamingContext {
     /// multiple of the interval after now. Starting twice does nothing but warn.
     ///
     /// # Errors
-    /// [`Error::Graph`] with everything wrong with the graph: the context is as before and can be corrected;
+    /// [`Error::Graph`] with everything wrong with the graph: nothing was started, and what is missing can still be added;
     /// [`Error::AlreadyStopped`]; [`Error::System`] if no thread can be had.
     #[track_caller]
     pub fn start(&self) -> Result<()> {

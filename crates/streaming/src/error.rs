@@ -13,8 +13,10 @@ pub enum Error {
     /// The batch interval cannot be one.
     #[error("the batch interval must be a whole positive number of milliseconds: {0}")]
     BatchInterval(String),
-    /// Everything wrong with the graph, found while it was built and at `start`. The context is still INITIALIZED: it
-    /// can be corrected and started.
+    /// Everything wrong with the graph, found while it was built and at `start`. Nothing was started and the context is
+    /// still INITIALIZED: a missing output or `uid` can be added and `start` called again. An operator that was given
+    /// something wrong (a window that is no multiple) stays in the graph: build it anew, on a new context of the same
+    /// SparkContext.
     #[error("the stream graph has {} error(s); nothing was started{}", .0.len(), Listed(.0))]
     Graph(Vec<GraphError>),
     /// The graph is frozen once the context has been started.
