@@ -14,6 +14,7 @@ mod events;
 mod graph;
 mod input;
 pub mod receive;
+mod state;
 
 pub use batch::{
     BatchDone, BatchEntry, BatchLog, BatchPlan, FailurePolicy, Health, InputPlan, Stepper, Stop, StreamingState,

@@ -1,4 +1,5 @@
 //! Erased stream nodes: the memo of RDDs per time, remember durations, and what the batch protocol asks of a node.
+use crate::state::Stateful;
 use std::{
     collections::BTreeMap,
     mem,
@@ -35,6 +36,8 @@ pub(crate) struct StreamMeta {
     pub(crate) named: bool,
     /// How much longer than itself this node wants its parents to remember.
     pub(crate) reach: Duration,
+    /// What it keeps from batch to batch, if it does.
+    pub(crate) stateful: Option<Arc<dyn Stateful>>,
     remember: AtomicU64,
     zero: AtomicU64,
     persisted: AtomicBool,
@@ -50,6 +53,7 @@ impl StreamMeta {
             uid: OnceLock::new(),
             named: false,
             reach: Duration::ZERO,
+            stateful: None,
             remember: slide.as_millis().into(),
             zero: 0.into(),
             persisted: false.into(),
@@ -64,6 +68,12 @@ impl StreamMeta {
     }
     pub(crate) fn reach(mut self, d: Duration) -> Self {
         self.reach = d;
+        self
+    }
+    /// Has an id and takes part in commits and checkpoints.
+    pub(crate) fn stateful(mut self, state: Arc<dyn Stateful>) -> Self {
+        self.stateful = Some(state);
+        self.named = true;
         self
     }
     pub(crate) fn persist(&self) {
@@ -165,6 +175,9 @@ impl<T: Data> StreamNode for StreamOp<T> {
         Ok(())
     }
     fn settle(&self, t: Time, ok: bool) {
+        if let Some(state) = &self.meta.stateful {
+            state.settle(t, ok);
+        }
         if !ok {
             let gone = self.memo().remove(&t);
             drop(gone);

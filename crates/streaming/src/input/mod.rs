@@ -99,6 +99,34 @@ pub trait Input<T: Data>: Send + 'static {
     fn settle(&mut self, plan: Self::Plan) {
         drop(plan);
     }
+    /// Whether its records can be had again after a restart.
+    ///
+    /// # Errors
+    /// Why not, in words: `start` refuses such an input where a checkpoint directory is set, and says so.
+    fn recoverable(&self) -> Result<(), String> {
+        Ok(())
+    }
+    /// Recovery: what [`save`](Input::save) returned for the checkpoint. Called before `restore` and `start`.
+    ///
+    /// # Errors
+    /// Ends `start` with it.
+    fn load(&mut self, saved: &[u8]) -> Result<(), BoxError> {
+        let _ = saved;
+        Ok(())
+    }
+    /// Recovery: a batch with this plan was planned before the restart; continue after it. Called before `start`, for each
+    /// logged plan, in order. Such a plan may be read again.
+    ///
+    /// # Errors
+    /// Ends `start` with it.
+    fn restore(&mut self, plan: &Self::Plan) -> Result<(), BoxError> {
+        let _ = plan;
+        Ok(())
+    }
+    /// What a restart needs beyond the plans (the files already seen, say); kept with every checkpoint.
+    fn save(&self) -> Option<Vec<u8>> {
+        None
+    }
     /// Whether more is to be expected.
     fn supply(&self) -> Supply {
         Supply::Open

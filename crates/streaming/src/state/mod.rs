@@ -1,0 +1,73 @@
+//! State: what stateful operators keep from batch to batch, and how checkpoints see it.
+//!
+//! The payload of a section is a sequence of records: key length (varint), key (postcard), then `n` (varint): 0 for a key
+//! that is gone, else one more than the length of what follows, which is the age (varint: time of the section less the
+//! time of the last touch, in milliseconds) and the state (postcard). A reader that knows neither type can merge them.
+#![expect(dead_code, reason = "checkpoints come with the batch log")]
+mod schema;
+
+pub(crate) use schema::Schema;
+
+use serde::{Deserialize, Serialize};
+use winterbourne_base::Time;
+use winterbourne_engine::{Result, SparkContext};
+
+/// Some records of one partition of one operator, as stored.
+pub(crate) struct Section {
+    /// Of the writer; never trusted: loading hashes each key again.
+    pub(crate) partition: u32,
+    pub(crate) records: u32,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// How an operator's keys and states are laid out, as stored with them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Layout {
+    pub(crate) key: Schema,
+    pub(crate) state: Schema,
+    /// Rust's names of the types, for messages.
+    pub(crate) key_type: String,
+    pub(crate) state_type: String,
+}
+
+/// Where sections to load come from.
+pub(crate) struct Stored {
+    pub(crate) layout: Layout,
+    /// What the ages of the records count from.
+    pub(crate) time: Time,
+}
+
+/// How much an operator holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StateStats {
+    pub(crate) keys: u64,
+    /// By the last settled batch, removals included.
+    pub(crate) changed: u64,
+    pub(crate) removed: u64,
+}
+
+/// Reads and checks section number i; called from tasks.
+pub(crate) type ReadSection = dyn Fn(usize) -> Result<Section> + Send + Sync;
+
+/// A stateful operator, as the batch protocol and checkpoints see it.
+pub(crate) trait Stateful: Send + Sync {
+    fn layout(&self) -> &Layout;
+    fn partitions(&self) -> usize;
+    /// Its user accepts that it is lost with the process: it needs no checkpoint directory and has no checkpoint.
+    fn is_volatile(&self) -> bool;
+    /// Commits or undoes the batch of t in every partition.
+    fn settle(&self, t: Time, ok: bool);
+    fn stats(&self) -> StateStats;
+    /// Between batches: what changed since the last call, or everything. Encodes in parallel and marks it clean; a caller
+    /// that could not store it asks for everything the next time. `t` is what ages count from.
+    fn take_changes(&self, sc: &SparkContext, t: Time, everything: bool) -> Result<Vec<Section>>;
+    /// Whether state of this layout can be loaded; what changes on the way, for the report.
+    ///
+    /// # Errors
+    /// What cannot, which field, and what to do, in words.
+    fn accepts(&self, stored: &Layout) -> std::result::Result<Vec<String>, String>;
+    /// Applies sections in parallel: upserts and removals.
+    fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: &ReadSection) -> Result<()>;
+    /// Back to empty.
+    fn clear(&self);
+}
