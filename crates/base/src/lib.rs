@@ -3,6 +3,8 @@
 //! - [`time`]: points in time, durations and intervals, in whole milliseconds;
 //! - [`clock`]: the only way to learn the time or to wait for it, real and manual;
 //! - [`mod@thread`] and [`signal`]: named threads, and what Ctrl-C means;
+//! - [`storage`] and [`journal`]: the only way to keep something, on a disk or a simulated one, and records in order;
+//! - [`failpoint`]: places where tests let a process die;
 //! - [`memory`]: what becomes of freed memory;
 //! - [`conf`]: the registry of configuration keys and [`SparkConf`].
 //!
@@ -13,13 +15,18 @@
 //! process's signal handlers and two settings of its allocator.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod build;
 pub mod clock;
 pub mod conf;
+pub mod failpoint;
+pub mod journal;
 pub mod memory;
 pub mod signal;
+pub mod storage;
 pub mod thread;
 pub mod time;
 
+pub use build::build_id;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use conf::SparkConf;
 pub use time::{Duration, Interval, IntoDuration, Time};

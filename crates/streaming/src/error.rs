@@ -34,6 +34,14 @@ pub enum Error {
     /// `start` after `stop`.
     #[error("the StreamingContext has already been stopped; create a new one")]
     AlreadyStopped,
+    /// The checkpoint directory cannot be used, or what it holds cannot be continued by this program. Nothing was changed.
+    #[error("checkpoint directory {directory}: {what}")]
+    Recovery {
+        /// The directory.
+        directory: String,
+        /// What stands in the way, and what to do.
+        what: String,
+    },
     /// A batch failed on every attempt.
     #[error(transparent)]
     Batch(#[from] BatchError),

@@ -9,6 +9,7 @@
 mod batch;
 mod context;
 mod dstream;
+mod durable;
 mod error;
 mod events;
 mod graph;
@@ -17,11 +18,12 @@ pub mod receive;
 mod state;
 
 pub use batch::{
-    BatchDone, BatchEntry, BatchLog, BatchPlan, FailurePolicy, Health, InputPlan, Stepper, Stop, StreamingState,
-    StreamingStatus,
+    BatchDone, BatchEntry, BatchLog, BatchPlan, DurableStatus, FailurePolicy, Health, InputPlan, StateChange, Stepper,
+    Stop, StreamingState, StreamingStatus,
 };
 pub use context::StreamingContext;
 pub use dstream::DStream;
+pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{Input, Planned, QueueOptions, RddQueue, ReceiverWatch, Supply, Tick};

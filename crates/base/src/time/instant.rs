@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 
+use serde::{Deserialize, Serialize};
+
 use super::Duration;
 
 /// A point in time: whole milliseconds since the Unix epoch. Batches are named by it.
@@ -18,7 +20,8 @@ use super::Duration;
 /// assert_eq!(t.floor(seconds(1)), Time::from_millis(1_000));
 /// assert_eq!(t - Time::from_millis(500), seconds(1));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Time {
     millis: u64,
 }

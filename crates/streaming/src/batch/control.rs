@@ -116,6 +116,37 @@ pub struct StreamingStatus {
     pub events_dropped: u64,
     /// All receivers.
     pub receivers: Vec<ReceiverInfo>,
+    /// What is kept in the checkpoint directory, where one is set.
+    pub durable: Option<DurableStatus>,
+}
+
+/// What a stream has kept in its checkpoint directory, and what that cost.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DurableStatus {
+    /// The directory.
+    pub directory: String,
+    /// How many batches the application has completed since it was new: the version of its state.
+    pub sequence: u64,
+    /// The receipt of the last one; see [`BatchDone::receipt`](crate::BatchDone::receipt).
+    pub receipt: u64,
+    /// Checkpoints written by this process.
+    pub checkpoints: u64,
+    /// The batch of the newest of them.
+    pub last_checkpoint: Option<Time>,
+    /// Bytes of all of them.
+    pub checkpoint_bytes: u64,
+    /// Why the last one could not be written. The stream goes on, and tries again with the next one; a restart would
+    /// have more to replay.
+    pub checkpoint_failure: Option<String>,
+    /// Syncs of the batch log.
+    pub log_syncs: u64,
+    /// Bytes appended to it.
+    pub log_bytes: u64,
+    /// How long the last sync took, in microseconds: what a batch waits for before it runs.
+    pub last_sync_us: u64,
+    /// The longest one.
+    pub longest_sync_us: u64,
 }
 
 /// What a handle asks of the loop.
@@ -164,6 +195,7 @@ impl Control {
             skipped_records: 0,
             events_dropped: 0,
             receivers: Vec::new(),
+            durable: None,
         };
         let shared = Shared {
             state: StreamingState::Initialized,

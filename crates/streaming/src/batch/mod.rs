@@ -5,15 +5,15 @@
 //! the batch log.
 mod control;
 mod log;
+mod program;
 mod runner;
 mod stepper;
 mod ticker;
 mod worker;
 
 pub(crate) use control::{Command, Control};
-pub use control::{FailurePolicy, Health, Stop, StreamingState, StreamingStatus};
-pub(crate) use log::Unlogged;
-pub use log::{BatchDone, BatchEntry, BatchLog, BatchPlan, InputPlan};
+pub use control::{DurableStatus, FailurePolicy, Health, Stop, StreamingState, StreamingStatus};
+pub use log::{BatchDone, BatchEntry, BatchLog, BatchPlan, InputPlan, StateChange};
 pub(crate) use runner::{Runner, Settings};
 pub use stepper::Stepper;
 pub(crate) use ticker::Ticker;

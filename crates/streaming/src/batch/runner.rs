@@ -10,15 +10,16 @@ use super::{
 use crate::{
     BatchError, BatchInfo, Error, OutputInfo, StreamingEvent,
     dstream::Skips,
+    durable::Keeper,
     graph::{Job, Output, StreamNode},
-    input::{InputNode, Tick},
+    input::{InputNode, PlannedInput, Tick},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 use winterbourne_base::{Clock, Duration, Time};
-use winterbourne_engine::{Error as EngineError, SparkContext, guard_driver};
+use winterbourne_engine::{BoxError, Error as EngineError, SparkContext, guard_driver, hash};
 
 /// Batches that may lie aside at once; the oldest is dropped, and counted, for the next.
 const MOST_ASIDE: usize = 16;
@@ -38,11 +39,16 @@ pub(crate) struct Runner {
     /// Parents before children.
     pub(crate) nodes: Vec<Arc<dyn StreamNode>>,
     pub(crate) inputs: Vec<Arc<dyn InputNode>>,
+    /// By position; stateless nodes have none.
+    pub(crate) node_ids: Vec<Option<String>>,
     pub(crate) input_ids: Vec<String>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) output_ids: Vec<String>,
     pub(crate) skips: Vec<Arc<Skips>>,
-    pub(crate) log: Box<dyn BatchLog>,
+    /// Who else is told.
+    pub(crate) log: Option<Box<dyn BatchLog>>,
+    /// The checkpoint directory, if there is one.
+    pub(crate) keeper: Option<Keeper>,
     pub(crate) control: Arc<Control>,
     pub(crate) settings: Settings,
     /// Names the jobs of this stream, so that they can be cancelled.
@@ -171,9 +177,9 @@ impl Runner {
             let meta = n.meta();
             guard_driver(|| Ok(n.advance(t)?)).map_err(|e| (format!("{} at {}", meta.kind, meta.site), e))?;
         }
-        if self.log.is_on() {
-            let done = BatchDone { time: t, outputs: self.output_ids.clone(), set_aside: None };
-            self.append(BatchEntry::Completed(done))?;
+        if self.is_logged() {
+            let processing_us = (clock.nanos() - progress.begun) / 1000;
+            self.complete(self.done(t, None, progress.records, processing_us))?;
         }
         Ok(())
     }
@@ -185,20 +191,37 @@ impl Runner {
             let planned = guard_driver(|| Ok(input.plan(&progress.tick)?));
             let Some(said) = planned.map_err(|e| (format!("the plan of {id}"), e))? else { continue };
             records += said.records.unwrap_or(0);
-            if self.log.is_on() {
-                plans.push(InputPlan { input: id.clone(), records: said.records, description: said.description });
+            if self.is_logged() {
+                let PlannedInput { records, description, plan } = said;
+                plans.push(InputPlan { input: id.clone(), records, description, plan });
             }
         }
         progress.records = records;
-        if self.log.is_on() {
-            self.append(BatchEntry::Planned(BatchPlan { time: progress.tick.time, inputs: plans }))?;
+        if self.is_logged() {
+            let time = progress.tick.time;
+            let plan =
+                BatchPlan { time, coalesced: progress.coalesced, seed: hash::of(&time.as_millis()), inputs: plans };
+            logged(|| self.keeper.as_mut().map_or(Ok(()), |k| k.plan(&plan)))?;
+            logged(|| self.log.as_mut().map_or(Ok(()), |l| l.append(BatchEntry::Planned(plan))))?;
         }
         progress.planned = true;
         Ok(())
     }
 
-    fn append(&mut self, entry: BatchEntry) -> Result<(), Failure> {
-        guard_driver(|| self.log.append(entry)).map_err(|e| ("the batch log".to_owned(), e))
+    fn is_logged(&self) -> bool {
+        self.log.is_some() || self.keeper.is_some()
+    }
+    fn done(&self, time: Time, set_aside: Option<String>, records: u64, processing_us: u64) -> BatchDone {
+        let outputs = if set_aside.is_none() { self.output_ids.clone() } else { Vec::new() };
+        let states = self.keeper.as_ref().map_or(Vec::new(), Keeper::changes);
+        BatchDone { time, sequence: 0, outputs, set_aside, records, processing_us, states, receipt: 0 }
+    }
+    /// The keeper comes last: once the directory has it, the batch is done.
+    fn complete(&mut self, mut done: BatchDone) -> Result<(), Failure> {
+        if let Some(log) = &mut self.log {
+            logged(|| log.append(BatchEntry::Completed(done.clone())))?;
+        }
+        logged(|| self.keeper.as_mut().map_or(Ok(()), |k| k.complete(&mut done)))
     }
 
     fn name(&self, output: usize) -> String {
@@ -208,22 +231,39 @@ impl Runner {
 
     /// 6 settle: commit, strictly in batch order · 7 forget what nobody needs.
     fn commit(&mut self, progress: &Progress, clock: &dyn Clock) {
-        let t = progress.tick.time;
-        self.nodes.iter().for_each(|n| n.settle(t, true));
-        self.inputs.iter().for_each(|i| i.settle(t));
-        let skipped: u64 = self.skips.iter().map(|s| s.take(t)).sum();
+        let skipped = self.settle(progress.tick.time);
         {
             let mut shared = self.control.shared();
-            let status = &mut shared.status;
+            shared.status.completed_batches += 1;
+            shared.status.processed_records += progress.records;
+            shared.status.skipped_records += skipped;
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.settled(&self.sc, &self.inputs);
+            self.control.shared().status.durable = Some(keeper.status());
+        }
+        self.control.bus.post(|| StreamingEvent::BatchCompleted(progress.info(clock.nanos())));
+    }
+
+    /// Settles a batch that was applied, and forgets. How many records its operators skipped.
+    pub(crate) fn settle(&self, t: Time) -> u64 {
+        self.nodes.iter().for_each(|n| n.settle(t, true));
+        self.inputs.iter().for_each(|i| i.settle(t));
+        let newest = {
+            let status = &mut self.control.shared().status;
             // A batch that was set aside and run again does not turn the clock back.
             status.last_batch = status.last_batch.max(Some(t));
-            status.completed_batches += 1;
-            status.processed_records += progress.records;
-            status.skipped_records += skipped;
-        }
-        let newest = self.control.shared().status.last_batch.unwrap_or(t);
+            status.last_batch.unwrap_or(t)
+        };
         self.nodes.iter().for_each(|n| n.forget(newest));
-        self.control.bus.post(|| StreamingEvent::BatchCompleted(progress.info(clock.nanos())));
+        self.skips.iter().map(|s| s.take(t)).sum()
+    }
+    /// The stream is over: what was done is made durable.
+    pub(crate) fn finish(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            keeper.finish(&self.sc, &self.inputs);
+            self.control.shared().status.durable = Some(keeper.status());
+        }
     }
 
     /// Keeps a failed batch's records and lets the stream go on.
@@ -240,9 +280,9 @@ impl Runner {
             self.drop_aside(oldest);
             self.control.shared().status.set_aside_dropped += 1;
         }
-        if self.log.is_on() {
-            let done = BatchDone { time: t, outputs: Vec::new(), set_aside: Some(error.to_string()) };
-            if let Err((_, e)) = self.append(BatchEntry::Completed(done)) {
+        if self.is_logged() {
+            let done = self.done(t, Some(error.to_string()), 0, 0);
+            if let Err((_, e)) = self.complete(done) {
                 tracing::error!("batch {t} was set aside, but the log did not take it: {e}");
             }
         }
@@ -252,10 +292,13 @@ impl Runner {
     fn drop_aside(&mut self, t: Time) {
         self.inputs.iter().for_each(|i| i.discard(t));
         self.unfinished.remove(&t);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.give_up(t);
+        }
         self.aside.retain(|a| *a != t);
         self.publish_aside();
     }
-    fn publish_aside(&self) {
+    pub(crate) fn publish_aside(&self) {
         self.control.shared().status.set_aside = self.aside.iter().copied().collect();
     }
     /// How many RDDs are remembered.
@@ -270,6 +313,11 @@ impl Runner {
             shared.status.health = health(Arc::new(error));
         });
     }
+}
+
+/// A failure of the log is one of the batch.
+fn logged(f: impl FnOnce() -> Result<(), BoxError>) -> Result<(), Failure> {
+    guard_driver(f).map_err(|e| ("the batch log".to_owned(), e))
 }
 
 impl Progress {

@@ -79,8 +79,9 @@ impl Stepper {
 }
 impl Drop for Stepper {
     fn drop(&mut self) {
-        let control = &self.runner.control;
         self.runner.inputs.iter().for_each(|i| i.stop());
+        self.runner.finish();
+        let control = &self.runner.control;
         let now = control.clock.now();
         control.bus.post(|| StreamingEvent::Stopped(now));
         control.change(|s| s.state = StreamingState::Stopped);

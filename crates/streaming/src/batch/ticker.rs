@@ -3,6 +3,7 @@
 //! Batch times are wall-clock aligned multiples of the interval. When work falls behind, batches queue up to a limit;
 //! beyond it the oldest waiting ticks are *coalesced*: they get no batch of their own and their data goes to the next
 //! one. A tick at which a stream with a longer slide yields is never coalesced, so no window is left out.
+use std::collections::VecDeque;
 use winterbourne_base::{Duration, Time};
 
 /// A batch that is due.
@@ -24,6 +25,12 @@ pub(crate) struct Ticker {
     most: u64,
     /// Slides of streams slower than the batch interval.
     slides: Vec<Duration>,
+    /// Ticks between two processes that get no batch.
+    passed: u64,
+    /// Ticks up to here are the catch-up, which was bounded already.
+    caught_up: Time,
+    /// Planned before a restart and not done: they come first.
+    unfinished: VecDeque<Time>,
 }
 
 impl Ticker {
@@ -35,21 +42,47 @@ impl Ticker {
         slides.retain(|s| *s > interval);
         slides.sort();
         slides.dedup();
-        Ticker { zero, interval, last: zero, most: most.max(1) as u64, slides }
+        Ticker {
+            zero,
+            interval,
+            last: zero,
+            most: most.max(1) as u64,
+            slides,
+            passed: 0,
+            caught_up: zero,
+            unfinished: VecDeque::new(),
+        }
+    }
+    /// Goes on where an earlier process ended: after the tick it planned last, with at most `most` batches for the time
+    /// in between (the ticks before them are coalesced), after those it left unfinished.
+    pub(crate) fn resume(mut self, planned: Time, now: Time, most: u64, unfinished: Vec<Time>) -> Self {
+        let newest = self.zero + (now - self.zero).floor_to(self.interval);
+        // The batch before the catch-up; the tick it stands for is counted as passed over.
+        self.last = planned.max(Time::from_millis(
+            newest.as_millis().saturating_sub(self.interval.as_millis().saturating_mul(most.max(1))),
+        ));
+        self.caught_up = newest;
+        self.passed = (self.last - planned).as_millis() / self.interval.as_millis();
+        self.unfinished = unfinished.into();
+        self
     }
     /// The batch after the last one.
     pub(crate) fn next(&self) -> Time {
-        self.last + self.interval
+        self.unfinished.front().copied().unwrap_or(self.last + self.interval)
     }
     /// The batch to run now, if one is due. Hands out each at most once.
     pub(crate) fn due(&mut self, now: Time) -> Option<Due> {
+        if let Some(time) = self.unfinished.pop_front() {
+            return Some(Due { time, latest: false, coalesced: 0 });
+        }
         let newest = self.zero + (now - self.zero).floor_to(self.interval);
         if newest <= self.last {
             return None;
         }
         let waiting = (newest - self.last).as_millis() / self.interval.as_millis();
-        let mut pass_over = waiting.saturating_sub(self.most);
-        let (mut time, mut coalesced) = (self.next(), 0);
+        let catching_up = self.next() <= self.caught_up;
+        let mut pass_over = if catching_up { 0 } else { waiting.saturating_sub(self.most) };
+        let (mut time, mut coalesced) = (self.next(), std::mem::take(&mut self.passed));
         while pass_over > 0 {
             let step = self.before_slide(time).min(pass_over);
             if step == 0 {
@@ -120,6 +153,19 @@ mod tests {
     fn beyond_the_limit_the_oldest_are_coalesced() {
         assert_eq!(drive(2, &[], &[1500]), [vec![(1400, false, 3), (1500, true, 0)]]);
         assert_eq!(drive(1, &[], &[1100, 9000]), [vec![(1100, true, 0)], vec![(9000, true, 78)]]);
+    }
+    #[test]
+    fn an_earlier_process_is_continued_with_a_bounded_catch_up() {
+        let resumed = |planned, now, most| {
+            let fresh = Ticker::new(t(1000), milliseconds(100), 8, vec![]);
+            let mut ticker = fresh.resume(t(planned), t(now), most, vec![t(1400)]);
+            assert_eq!(ticker.next(), t(1400));
+            std::iter::from_fn(|| ticker.due(t(now)).map(|d| (d.time.as_millis(), d.coalesced))).collect::<Vec<_>>()
+        };
+        assert_eq!(resumed(1500, 1520, 3), [(1400, 0)], "back at once");
+        assert_eq!(resumed(1500, 1799, 3), [(1400, 0), (1600, 0), (1700, 0)]);
+        assert_eq!(resumed(1500, 9950, 2), [(1400, 0), (9800, 82), (9900, 0)], "away for long");
+        assert_eq!(resumed(1500, 900, 2), [(1400, 0)], "a clock set back: wait for it");
     }
     #[test]
     fn a_slower_streams_tick_is_never_coalesced() {

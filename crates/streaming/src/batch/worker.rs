@@ -1,9 +1,9 @@
 //! The batch loop: feeds the ticker with time, the runner with batches, and performs stops.
 //!
 //! Shutdown, in order: 1 inputs are told to take in nothing more; 2 what they took in already is run, in batches at their
-//! ticks, and when nothing waits they are waited for, so that one that does not stop costs the others no record; 3 the
-//! SparkContext is stopped if it is to be; 4 the state is STOPPED and waiters are told; 5 the last
-//! events are delivered. A stop that is not graceful leaves 2 out: the running batch is cancelled and undone.
+//! ticks, and when nothing waits they are waited for, so that one that does not stop costs the others no record; 3 what was
+//! done is made durable; 4 the SparkContext is stopped if it is to be; 5 the state is STOPPED and waiters are told; 6 the
+//! last events are delivered. A stop that is not graceful leaves 2 out: the running batch is cancelled and undone.
 use super::{
     control::{Command, Control, FailurePolicy, Health, Stop, StreamingState},
     runner::Runner,
@@ -47,7 +47,7 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
         if let Some(stop) = stop {
             if !stop.graceful {
                 runner.inputs.iter().for_each(|i| i.stop());
-                break finish(&runner, Some(stop));
+                break finish(&mut runner, Some(stop));
             }
             let until = *stopping.get_or_insert_with(|| begin_graceful(&runner));
             let mut waiting = is_waiting(&runner);
@@ -66,7 +66,7 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
                 tracing::warn!("stopping although received records wait: {why}");
             }
             if !waiting || late || held.is_some() {
-                break finish(&runner, Some(stop));
+                break finish(&mut runner, Some(stop));
             }
         }
         if let Some(command) = command {
@@ -78,7 +78,7 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
             continue;
         }
         if !runner.inputs.is_empty() && runner.inputs.iter().all(|i| i.supply() == Supply::Ended) {
-            break finish(&runner, None);
+            break finish(&mut runner, None);
         }
         let now = control.clock.now();
         let Some(due) = ticker.due(now) else {
@@ -101,7 +101,7 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
                 FailurePolicy::Stop => {
                     runner.inputs.iter().for_each(|i| i.stop());
                     runner.report(&error, Health::Failed);
-                    break finish(&runner, None);
+                    break finish(&mut runner, None);
                 }
             }
         }
@@ -151,7 +151,8 @@ fn obey(command: Command, runner: &mut Runner, held: &mut Option<Box<BatchError>
 }
 
 /// The steps after the last batch; STOPPED is said when the loop is left.
-fn finish(runner: &Runner, stop: Option<Stop>) {
+fn finish(runner: &mut Runner, stop: Option<Stop>) {
+    runner.finish();
     let Some(stop) = stop else { return };
     // No job of this stream follows: the group need not be remembered.
     runner.sc.canceller().reopen_job_group(&runner.job_group);

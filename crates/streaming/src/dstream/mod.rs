@@ -113,6 +113,24 @@ impl<T: Data> DStream<T> {
         self.op.meta.persist();
         self
     }
+    /// How often the state this operator keeps is checkpointed: a multiple of its slide. By default every tenth batch for
+    /// `map_with_state`, and every ten seconds' worth of batches for others. All operators share their checkpoints: the
+    /// shortest interval counts. Between them, the batch log says what to apply again after a restart.
+    pub fn checkpoint(self, interval: impl IntoDuration) -> Self {
+        let (site, own) = (self.op.meta.site, self.slide_duration());
+        let interval = self.duration(site, "checkpoint", interval);
+        if interval.is_zero() || !interval.is_multiple_of(own) {
+            self.wrong(
+                site,
+                format!(
+                    "the checkpoint interval ({interval}) must be a positive multiple of the slide duration ({own})"
+                ),
+            );
+        } else if self.op.meta.checkpoint.set(interval).is_err() {
+            self.wrong(site, "the checkpoint interval is set twice; remove one");
+        }
+        self
+    }
     /// Its ancestry, one stream a line, parents indented below: operator, slide, call site, name. The lineage of one
     /// batch's RDD is [`Rdd::to_debug_string`].
     ///

@@ -20,6 +20,8 @@ use winterbourne_engine::hash;
 pub(crate) struct Ids {
     /// By position in the list of nodes; stateless ones have none.
     pub(crate) nodes: Vec<Option<String>>,
+    /// By position in the list of inputs.
+    pub(crate) inputs: Vec<String>,
     /// By position in the list of outputs.
     pub(crate) outputs: Vec<String>,
     /// Operators that cannot be told apart.
@@ -33,7 +35,7 @@ fn address(n: &Arc<dyn StreamNode>) -> usize {
 pub(crate) fn assign(nodes: &[Arc<dyn StreamNode>], outputs: &[Output]) -> Ids {
     let mut path: HashMap<usize, u64> = HashMap::new();
     let mut owner = BTreeMap::new();
-    let mut ids = Ids { nodes: Vec::new(), outputs: Vec::new(), clashes: Vec::new() };
+    let mut ids = Ids { nodes: Vec::new(), inputs: Vec::new(), outputs: Vec::new(), clashes: Vec::new() };
     for n in nodes {
         let m = n.meta();
         let up: Vec<u64> = m.parents.iter().map(|p| path[&address(p)]).collect();
@@ -53,6 +55,9 @@ pub(crate) fn assign(nodes: &[Arc<dyn StreamNode>], outputs: &[Output]) -> Ids {
                 m.kind
             );
             ids.clashes.push(GraphError { site: m.site, what });
+        }
+        if m.is_input() {
+            ids.inputs.push(id.clone());
         }
         ids.nodes.push(Some(id));
     }

@@ -2,7 +2,7 @@
 mod ids;
 mod node;
 
-pub(crate) use ids::assign;
+pub(crate) use ids::{Ids, assign};
 pub(crate) use node::{Job, Output, StreamMeta, StreamNode, StreamOp, spread_remember};
 
 use crate::{GraphError, dstream::Skips, input::InputNode};

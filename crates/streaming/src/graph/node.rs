@@ -41,6 +41,7 @@ pub(crate) struct StreamMeta {
     remember: AtomicU64,
     zero: AtomicU64,
     persisted: AtomicBool,
+    pub(crate) checkpoint: OnceLock<Duration>,
 }
 impl StreamMeta {
     pub(crate) fn new(kind: &'static str, site: Site, slide: Duration) -> Self {
@@ -57,6 +58,7 @@ impl StreamMeta {
             remember: slide.as_millis().into(),
             zero: 0.into(),
             persisted: false.into(),
+            checkpoint: OnceLock::new(),
         }
     }
     pub(crate) fn input(kind: &'static str, site: Site, slide: Duration, param: String) -> Self {
@@ -75,6 +77,17 @@ impl StreamMeta {
         self.stateful = Some(state);
         self.named = true;
         self
+    }
+    pub(crate) fn is_input(&self) -> bool {
+        self.named && self.stateful.is_none() && self.parents.is_empty()
+    }
+    /// How long its RDDs are kept.
+    pub(crate) fn remembers(&self) -> Duration {
+        Duration::from_millis(self.remember())
+    }
+    /// How often its state is to be checkpointed, if its user says so.
+    pub(crate) fn checkpoint_every(&self) -> Option<Duration> {
+        self.checkpoint.get().copied()
     }
     pub(crate) fn persist(&self) {
         self.persisted.store(true, Relaxed);
@@ -106,6 +119,8 @@ pub(crate) trait StreamNode: Send + Sync {
     fn advance(&self, t: Time) -> Result<()>;
     /// Commits the batch of t, or undoes it.
     fn settle(&self, t: Time, ok: bool);
+    /// Forgets everything.
+    fn clear(&self);
 }
 
 type Compute<T> = Box<dyn Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync>;
@@ -182,6 +197,10 @@ impl<T: Data> StreamNode for StreamOp<T> {
             let gone = self.memo().remove(&t);
             drop(gone);
         }
+    }
+    fn clear(&self) {
+        let gone = mem::take(&mut *self.memo());
+        drop(gone);
     }
 }
 

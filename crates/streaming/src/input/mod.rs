@@ -10,12 +10,12 @@ mod node;
 mod queue;
 mod receiver;
 
-pub(crate) use node::{InputNode, add_input};
+pub(crate) use node::{InputNode, PlannedInput, add_input};
 pub(crate) use queue::QueueInput;
 pub use queue::{QueueOptions, RddQueue};
 pub(crate) use receiver::ReceiverInput;
 
-use crate::receive::ReceiverInfo;
+use crate::{durable::Durable, receive::ReceiverInfo};
 use serde::{Serialize, de::DeserializeOwned};
 use winterbourne_base::{Clock, Duration, Time};
 use winterbourne_engine::{BoxError, Data, Rdd, SparkContext};
@@ -95,8 +95,13 @@ pub trait Input<T: Data>: Send + 'static {
     /// # Errors
     /// Fails the batch, which is then tried again.
     fn read(&mut self, sc: &SparkContext, plan: &Self::Plan) -> Result<Rdd<T>, BoxError>;
-    /// The batch of `plan` is done, or was set aside; it will not be read again.
+    /// The batch of `plan` is done, or was set aside; this process will not read it again.
     fn settle(&mut self, plan: Self::Plan) {
+        drop(plan);
+    }
+    /// No restart will ask for this plan again: what was kept for it outside this process may go. Comes some time after
+    /// `settle`, and only where there is a checkpoint directory.
+    fn retire(&mut self, plan: Self::Plan) {
         drop(plan);
     }
     /// Whether its records can be had again after a restart.
@@ -140,6 +145,14 @@ pub trait Input<T: Data>: Send + 'static {
     /// How to learn its state, if it is a receiver. Asked once; what it returns is called from any thread.
     fn receiver(&self) -> Option<ReceiverWatch> {
         None
+    }
+    /// Told before everything else where a checkpoint directory is set: the input's durable name, and what is kept there.
+    ///
+    /// # Errors
+    /// Ends `start` with it.
+    fn attach(&mut self, durable: &Durable) -> Result<(), BoxError> {
+        let _ = durable;
+        Ok(())
     }
     /// The interval between batches, told before `start`.
     fn interval(&mut self, batch: Duration) {

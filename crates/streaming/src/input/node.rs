@@ -1,10 +1,12 @@
 //! [`InputNode`]: an input as the batch loop sees it, and the stream node it feeds.
-use super::{Input, ReceiverWatch, Supply, Tick};
+use super::{Input, Planned, ReceiverWatch, Supply, Tick};
 use crate::{
     DStream, StreamingContext,
+    durable::Durable,
     graph::{StreamMeta, StreamOp},
     receive::ReceiverInfo,
 };
+use serde::de::DeserializeOwned;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
@@ -17,11 +19,24 @@ use winterbourne_engine::{BoxError, Data, Error, Rdd, Result, Site, SparkContext
 pub(crate) struct PlannedInput {
     pub(crate) records: Option<u64>,
     pub(crate) description: String,
+    /// Encoded, where a log keeps it.
+    pub(crate) plan: Vec<u8>,
 }
 
 /// An input without its record type.
 pub(crate) trait InputNode: Send + Sync {
     fn start(&self) -> Result<(), BoxError>;
+    fn recoverable(&self) -> Result<(), String>;
+    /// From now on plans are encoded, and kept after their batch until they are retired.
+    fn attach(&self, durable: &Durable) -> Result<(), BoxError>;
+    /// What was saved with the checkpoint, and the plan before it, in that order.
+    fn load(&self, saved: Option<&[u8]>, last: Option<&[u8]>) -> Result<(), BoxError>;
+    /// What the log says was planned for t.
+    fn restore(&self, t: Time, said: PlannedInput) -> Result<(), BoxError>;
+    /// For the next checkpoint: what the input wants kept, and the last plan.
+    fn save(&self) -> (Option<Vec<u8>>, Option<Vec<u8>>);
+    /// No restart will ask for plans before t, except those of `but`.
+    fn retire_before(&self, t: Time, but: &[Time]);
     /// Plans a batch, or says again what was planned for it.
     fn plan(&self, tick: &Tick) -> Result<Option<PlannedInput>>;
     /// The batch of t is done: the input may forget it.
@@ -45,6 +60,12 @@ struct Known<P> {
 struct Desk<T: Data, I: Input<T>> {
     input: I,
     planned: BTreeMap<Time, Known<I::Plan>>,
+    /// Plans are logged.
+    durable: bool,
+    /// Settled, but a restart could ask for them.
+    retained: BTreeMap<Time, I::Plan>,
+    /// The last plan, encoded.
+    last: Option<Vec<u8>>,
     aside: BTreeMap<Time, Option<Rdd<T>>>,
     sc: SparkContext,
 }
@@ -74,6 +95,46 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
     fn start(&self) -> Result<(), BoxError> {
         self.desk().input.start()
     }
+    fn recoverable(&self) -> Result<(), String> {
+        self.desk().input.recoverable()
+    }
+    fn attach(&self, durable: &Durable) -> Result<(), BoxError> {
+        let desk = &mut *self.desk();
+        desk.durable = true;
+        desk.input.attach(durable)
+    }
+    fn load(&self, saved: Option<&[u8]>, last: Option<&[u8]>) -> Result<(), BoxError> {
+        let desk = &mut *self.desk();
+        if let Some(saved) = saved {
+            desk.input.load(saved)?;
+        }
+        if let Some(last) = last {
+            let plan = decode_plan(last)?;
+            desk.input.restore(&plan)?;
+            desk.last = Some(last.to_vec());
+        }
+        Ok(())
+    }
+    fn restore(&self, t: Time, said: PlannedInput) -> Result<(), BoxError> {
+        let desk = &mut *self.desk();
+        let plan = decode_plan(&said.plan)?;
+        desk.input.restore(&plan)?;
+        desk.last = Some(said.plan.clone());
+        desk.planned.insert(t, Known { plan: Some(plan), said: Some(said) });
+        Ok(())
+    }
+    fn save(&self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let desk = self.desk();
+        (desk.input.save(), desk.last.clone())
+    }
+    fn retire_before(&self, t: Time, but: &[Time]) {
+        let desk = &mut *self.desk();
+        let old: Vec<Time> = desk.retained.range(..t).map(|(t, _)| *t).filter(|t| !but.contains(t)).collect();
+        for t in old {
+            let plan = desk.retained.remove(&t).expect("just seen");
+            quietly("retire", t, || desk.input.retire(plan));
+        }
+    }
     fn plan(&self, tick: &Tick) -> Result<Option<PlannedInput>> {
         let desk = &mut *self.desk();
         if let Some(known) = desk.planned.get(&tick.time) {
@@ -81,7 +142,14 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
         }
         let planned = desk.input.plan(tick).map_err(Error::from)?;
         let (plan, said) = match planned {
-            Some(p) => (Some(p.plan), Some(PlannedInput { records: p.records, description: p.description })),
+            Some(Planned { plan, records, description }) => {
+                let mut said = PlannedInput { records, description, plan: Vec::new() };
+                if desk.durable {
+                    said.plan = postcard::to_allocvec(&plan).map_err(|e| Error::from(BoxError::from(e)))?;
+                    desk.last = Some(said.plan.clone());
+                }
+                (Some(plan), Some(said))
+            }
             None => (None, None),
         };
         desk.planned.insert(tick.time, Known { plan, said: said.clone() });
@@ -89,16 +157,12 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
     }
     fn settle(&self, t: Time) {
         let desk = &mut *self.desk();
-        if let Some(Known { plan: Some(plan), .. }) = desk.planned.remove(&t) {
-            // The batch is done, whatever the input makes of that.
-            let settled = guard_driver(|| {
-                desk.input.settle(plan);
-                Ok(())
-            });
-            if let Err(e) = settled {
-                tracing::error!("an input could not settle batch {t}: {e}");
-            }
+        let Some(Known { plan: Some(plan), .. }) = desk.planned.remove(&t) else { return };
+        // The batch is done, whatever the input makes of that.
+        if desk.durable {
+            desk.retained.insert(t, plan.clone());
         }
+        quietly("settle", t, || desk.input.settle(plan));
     }
     fn set_aside(&self, t: Time) {
         match guard_driver(|| Ok(self.rdd(t)?)) {
@@ -133,6 +197,26 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
     }
 }
 
+/// A plan from the log or a checkpoint: it was written by an earlier build, maybe.
+fn decode_plan<P: DeserializeOwned>(bytes: &[u8]) -> Result<P, BoxError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((plan, [])) => Ok(plan),
+        Ok((_, rest)) => {
+            Err(format!("the logged plan has {} byte(s) too many: was its type changed?", rest.len()).into())
+        }
+        Err(e) => Err(format!("the logged plan cannot be read ({e}): was its type changed?").into()),
+    }
+}
+fn quietly(what: &str, t: Time, f: impl FnOnce()) {
+    let done = guard_driver(|| {
+        f();
+        Ok(())
+    });
+    if let Err(e) = done {
+        tracing::error!("an input could not {what} batch {t}: {e}");
+    }
+}
+
 /// Adds an input to the graph. `param` tells it from its like.
 pub(crate) fn add_input<T: Data, I: Input<T>>(
     ssc: &StreamingContext,
@@ -143,7 +227,15 @@ pub(crate) fn add_input<T: Data, I: Input<T>>(
 ) -> DStream<T> {
     input.interval(ssc.batch_duration());
     let watch = input.receiver();
-    let desk = Desk { input, planned: BTreeMap::new(), aside: BTreeMap::new(), sc: ssc.spark_context().clone() };
+    let desk = Desk {
+        input,
+        planned: BTreeMap::new(),
+        durable: false,
+        retained: BTreeMap::new(),
+        last: None,
+        aside: BTreeMap::new(),
+        sc: ssc.spark_context().clone(),
+    };
     let node = Arc::new(Node { desk: Mutex::new(desk), watch });
     let source = node.clone();
     let meta = StreamMeta::input(kind, site, ssc.batch_duration(), param);

@@ -153,6 +153,9 @@ impl<T: Data> Input<T> for QueueInput<T> {
     fn settle(&mut self, plan: u64) {
         self.taken.remove(&plan);
     }
+    fn recoverable(&self) -> Result<(), String> {
+        Err("the records of a queue exist only in this process".into())
+    }
     fn supply(&self) -> Supply {
         let items = self.queue.items();
         match (items.rdds.is_empty(), items.closed) {

@@ -9,6 +9,7 @@ mod schema;
 pub(crate) use schema::Schema;
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use winterbourne_base::Time;
 use winterbourne_engine::{Result, SparkContext};
 
@@ -67,7 +68,7 @@ pub(crate) trait Stateful: Send + Sync {
     /// What cannot, which field, and what to do, in words.
     fn accepts(&self, stored: &Layout) -> std::result::Result<Vec<String>, String>;
     /// Applies sections in parallel: upserts and removals.
-    fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: &ReadSection) -> Result<()>;
+    fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: Arc<ReadSection>) -> Result<()>;
     /// Back to empty.
     fn clear(&self);
 }

@@ -29,7 +29,20 @@ keys! {
     }
 
     /// Directory for the batch log, state and checkpoints, applied when the context is created.
-    CHECKPOINT_DIRECTORY: Option<String> = "spark.streaming.checkpoint.directory" { no_effect: super::LATER,}
+    CHECKPOINT_DIRECTORY: Option<String> = "spark.streaming.checkpoint.directory" {}
+
+    /// Checkpoints that are kept, to fall back on if the newest is damaged.
+    CHECKPOINT_RETAINED: usize = "spark.streaming.checkpoint.retained" {
+        default: Some("3"), rule: Rule::Positive, unit: Unit::Of("checkpoints")
+    }
+
+    /// Batches a restarted program makes of the time it was away; earlier ticks are coalesced.
+    RECOVERY_MAX_CATCH_UP: usize = "spark.streaming.recovery.maxCatchUp" {
+        default: Some("8"), rule: Rule::Positive, unit: Unit::Of("batches")
+    }
+
+    /// Operator ids, separated by commas, whose state or records a changed program lets go; `all` lets everything go.
+    RECOVERY_DROP: Option<String> = "spark.streaming.recovery.drop" {}
 
     /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
     UNPERSIST: bool = "spark.streaming.unpersist" { no_effect: super::LATER, default: Some("true") }

@@ -1,0 +1,258 @@
+//! [`Checkpointer`]: the thread that writes checkpoints, off the path of the batches. It ends when its keeper is dropped.
+//!
+//! One checkpoint at a time: state file, sync, manifest. Then it cleans: manifests beyond the newest few, state files no
+//! manifest names. When the changes have grown larger than what they change, it merges them into one file, for the next
+//! checkpoint to build on. Errors of the storage are tried again with growing pauses; a checkpoint that cannot be written
+//! is reported, and the next one holds everything.
+use super::{
+    compact,
+    manifest::{FileRef, Manifest},
+    sections::{Owner, Reader, Writer},
+};
+use crate::state::Section;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io,
+    sync::{Arc, Mutex, MutexGuard, mpsc},
+    thread::JoinHandle,
+};
+use winterbourne_base::{
+    Clock, Duration, Time,
+    clock::{Bell, Patience},
+    failpoint,
+    journal::Position,
+    storage::Storage,
+    thread,
+    time::milliseconds,
+};
+
+const ATTEMPTS: u32 = 3;
+const FIRST_PAUSE: Duration = milliseconds(100);
+/// Merging less than this is not worth a file.
+const LEAST_TO_COMPACT: u64 = 1 << 20;
+/// As many files are merged however small they are.
+const MOST_FILES: usize = 64;
+
+/// A checkpoint to be written.
+pub(super) struct Job {
+    /// Without the state files, which are the writer's business.
+    pub(super) manifest: Manifest,
+    pub(super) owners: Vec<Owner>,
+    /// With the number of the owner.
+    pub(super) sections: Vec<(u32, Section)>,
+}
+
+/// How the checkpoints are doing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// One is being written, or waits for it.
+    pub(super) busy: bool,
+    pub(super) written: u64,
+    pub(super) last: Option<Time>,
+    pub(super) bytes: u64,
+    /// Why the last one could not be written.
+    pub(super) failure: Option<String>,
+    pub(super) failures: u64,
+    /// The log from here on is needed by what is retained.
+    pub(super) keep_log: Option<Position>,
+    /// The oldest batch a start may begin behind.
+    pub(super) keep_after: Option<Time>,
+}
+
+pub(super) struct Checkpointer {
+    jobs: Option<mpsc::Sender<Job>>,
+    progress: Arc<Mutex<Progress>>,
+    thread: Option<JoinHandle<()>>,
+    /// Once rung, nothing pauses any more.
+    hurry: Bell,
+    /// Rung when a job is done.
+    idle: Bell,
+}
+
+/// What the thread works with.
+pub(super) struct Desk {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Manifests that are kept, oldest first.
+    pub(super) manifests: VecDeque<Manifest>,
+    /// How many to keep at least …
+    pub(super) retain: usize,
+    /// … and one at least this much older than the newest: what looks back on state needs it.
+    pub(super) reach: Duration,
+    /// What the next state file adds to.
+    pub(super) files: Vec<FileRef>,
+}
+
+impl Checkpointer {
+    pub(super) fn start(desk: Desk) -> io::Result<Self> {
+        let (jobs, inbox) = mpsc::channel();
+        let progress = Arc::new(Mutex::new(Progress::default()));
+        let told = progress.clone();
+        let (hurry, idle) = (Bell::new(), Bell::new());
+        let bells = (hurry.clone(), idle.clone());
+        let thread = thread::spawn("checkpoints", move || {
+            let mut desk = desk;
+            while let Ok(job) = inbox.recv() {
+                desk.work(&job, &told, &bells.0);
+                bells.1.ring();
+            }
+        })?;
+        Ok(Checkpointer { jobs: Some(jobs), progress, thread: Some(thread), hurry, idle })
+    }
+    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().expect("plain values")
+    }
+    pub(super) fn submit(&self, job: Job) {
+        self.progress().busy = true;
+        if let Some(jobs) = &self.jobs {
+            // The thread ends only after this handle.
+            let _ = jobs.send(job);
+        }
+    }
+    /// Waits until nothing is being written. No pauses between attempts from now on.
+    pub(super) fn await_idle(&self) {
+        self.hurry.ring();
+        loop {
+            let seen = self.idle.count();
+            if !self.progress().busy {
+                return;
+            }
+            self.idle.wait(seen, || Patience::Unlimited);
+        }
+    }
+    /// Ends the thread when it has nothing to write any more.
+    pub(super) fn close(&mut self) {
+        self.jobs = None;
+        self.hurry.ring();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Desk {
+    fn work(&mut self, job: &Job, progress: &Mutex<Progress>, hurry: &Bell) {
+        let time = job.manifest.time;
+        let mut pause = FIRST_PAUSE;
+        let mut done = Err(String::new());
+        for attempt in 1..=ATTEMPTS {
+            done = self.write(job).map_err(|e| e.to_string());
+            let Err(e) = &done else { break };
+            tracing::warn!("checkpoint {time} could not be written (attempt {attempt} of {ATTEMPTS}): {e}");
+            if attempt < ATTEMPTS {
+                let until = self.clock.now() + pause;
+                self.clock.wait(hurry, 0, Some(until));
+                pause = pause * 4;
+            }
+        }
+        let ok = done.is_ok();
+        {
+            let mut p = progress.lock().expect("plain values");
+            match done {
+                Ok(bytes) => {
+                    p.written += 1;
+                    p.bytes += bytes;
+                    p.last = Some(time);
+                    p.failure = None;
+                }
+                Err(e) => {
+                    tracing::error!("no checkpoint for batch {time}: {e}; the next one holds everything");
+                    p.failures += 1;
+                    p.failure = Some(e);
+                }
+            }
+        }
+        if ok && let Err(e) = self.clean() {
+            tracing::warn!("old checkpoints could not be removed: {e}");
+        }
+        if ok && let Err(e) = self.merge(job) {
+            tracing::warn!("state files could not be merged: {e}");
+        }
+        let mut p = progress.lock().expect("plain values");
+        p.keep_log = self.manifests.iter().map(|m| m.replay_from).min();
+        p.keep_after = self.manifests.front().map(|m| m.time);
+        p.busy = false;
+    }
+
+    /// The state file, then the manifest. The bytes written.
+    fn write(&mut self, job: &Job) -> io::Result<u64> {
+        let sequence = job.manifest.sequence;
+        let mut files = self.files.clone();
+        let mut bytes = 0;
+        let manifest_first = failpoint::seeded("checkpoint.manifest-first");
+        let name = self.fresh(sequence)?;
+        if manifest_first {
+            let early = Manifest {
+                files: [&files[..], &[FileRef { name: name.clone(), len: 0 }]].concat(),
+                ..job.manifest.clone()
+            };
+            self.storage.publish(&Manifest::name(sequence), &early.encode()?)?;
+            failpoint::hit("checkpoint.manifest_published");
+        }
+        if !job.sections.is_empty() || job.owners.iter().any(|o| o.full) {
+            let mut w = Writer::create(&*self.storage, &name, job.manifest.time, job.owners.clone())?;
+            for (owner, section) in &job.sections {
+                w.section(*owner, section)?;
+            }
+            let len = w.finish()?;
+            bytes += len;
+            files.push(FileRef { name, len });
+        }
+        failpoint::hit("checkpoint.before_manifest");
+        let manifest = Manifest { files, ..job.manifest.clone() };
+        let encoded = manifest.encode()?;
+        bytes += encoded.len() as u64;
+        self.storage.publish(&Manifest::name(sequence), &encoded)?;
+        failpoint::hit("checkpoint.manifest_published");
+        self.files.clone_from(&manifest.files);
+        self.manifests.retain(|m| m.sequence != sequence);
+        self.manifests.push_back(manifest);
+        Ok(bytes)
+    }
+    /// A name nobody has used.
+    fn fresh(&self, sequence: u64) -> io::Result<String> {
+        let taken: BTreeSet<String> = self.storage.list("state")?.into_iter().map(|e| e.name).collect();
+        let name = |n: u32| format!("state/{sequence:020}-{n}.state");
+        Ok((0..).map(name).find(|n| !taken.contains(n)).expect("names do not run out"))
+    }
+
+    /// Removes manifests nobody goes back to, then the state files they alone named.
+    fn clean(&mut self) -> io::Result<()> {
+        let Some(newest) = self.manifests.back().map(|m| m.time) else { return Ok(()) };
+        while self.manifests.len() > self.retain && self.manifests[1].time + self.reach <= newest {
+            let old = self.manifests.pop_front().expect("more than are retained");
+            failpoint::hit("checkpoint.before_clean");
+            self.storage.delete(&Manifest::name(old.sequence))?;
+        }
+        let named = self.manifests.iter().flat_map(|m| &m.files).chain(&self.files);
+        let named: BTreeSet<&str> = named.map(|f| f.name.as_str()).collect();
+        for e in self.storage.list("state")? {
+            if !named.contains(e.name.as_str()) {
+                self.storage.delete(&e.name)?;
+                failpoint::hit("checkpoint.state_deleted");
+            }
+        }
+        Ok(())
+    }
+    fn merge(&mut self, job: &Job) -> Result<(), String> {
+        let changes: u64 = self.files.iter().skip(1).map(|f| f.len).sum();
+        let first = self.files.first().map_or(0, |f| f.len);
+        if self.files.len() < MOST_FILES && (self.files.len() < 3 || changes < first.max(LEAST_TO_COMPACT)) {
+            return Ok(());
+        }
+        let readers: Result<Vec<Reader>, String> =
+            self.files.iter().map(|f| Reader::open(&*self.storage, &f.name)).collect();
+        let ids: Vec<String> = job.owners.iter().map(|o| o.id.clone()).collect();
+        let name = self.fresh(job.manifest.sequence).map_err(|e| e.to_string())?;
+        if let Some(file) = compact::compact(&*self.storage, &readers?, &ids, &name)? {
+            failpoint::hit("state.compacted");
+            self.files = vec![file];
+        }
+        Ok(())
+    }
+}

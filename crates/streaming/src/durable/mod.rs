@@ -1,0 +1,68 @@
+//! What a stream keeps in its checkpoint directory, and how it comes back from there.
+//!
+//! ```text
+//! lock                        one process at a time
+//! log/                        the batch log, a journal: heads, plans, completions      log
+//! received/                   the blocks of receivers, a journal                      (receive)
+//! state/<sequence>-<n>.state  changed or all records of stateful operators            sections
+//! checkpoints/<sequence>.manifest   what makes up the state after that completion     manifest
+//! ```
+//!
+//! *Log, then apply.* A plan is durable before anything of its batch runs; a completion shares the sync of the next plan.
+//! A checkpoint is the state after a completion: the changed records are encoded between two batches, and written in the
+//! background: state file, sync, then the manifest, atomically (`checkpoints`). Recovery takes the newest manifest that is
+//! whole and applies what the log says happened after it (`recover`): batches that were completed move state and windows
+//! again but repeat no output, batches that were only planned are run in full. The log is kept as far back as any retained
+//! manifest, window or batch set aside needs it.
+//!
+//! `Keeper` is what the batch loop holds of all this. Refuses to know what is in a record.
+mod checkpoints;
+mod compact;
+mod compare;
+mod frame;
+mod keeper;
+mod log;
+mod manifest;
+mod recover;
+mod sections;
+
+pub(crate) use compare::{Operator, Role};
+pub(crate) use keeper::{Keeper, Pace};
+pub(crate) use recover::{Program, Recovery, Refusal, open, replay, restore};
+
+use std::{io, sync::Arc};
+use winterbourne_base::storage::{LocalStorage, Storage};
+
+/// How a context may use its checkpoint directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Expect {
+    /// A new one: an application's log found there is refused.
+    #[default]
+    Nothing,
+    /// Whatever is there is continued.
+    Anything,
+    /// As `Anything`, but what cannot be read is moved out of the way.
+    AnythingReadable,
+    /// There must be something to continue.
+    Log,
+}
+
+/// An input's place in the checkpoint directory; see [`Input::attach`](crate::Input::attach).
+#[derive(Clone)]
+pub struct Durable {
+    pub(crate) id: String,
+    pub(crate) storage: Arc<dyn Storage>,
+}
+impl Durable {
+    /// The durable name of the input: its `uid`, or what is derived from its kind, parameters and ancestry.
+    pub fn operator_id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// Moves what cannot be read out of the way, for a stream that would rather begin anew.
+pub(crate) fn set_aside(directory: &str) -> io::Result<()> {
+    let to = LocalStorage::new(directory).set_aside()?;
+    tracing::error!("{directory} could not be read and is now {}; the stream begins anew", to.display());
+    Ok(())
+}

@@ -1,0 +1,465 @@
+//! Recovery: opening the directory, the checkpoint to begin from, and what the log says happened after it.
+//!
+//! Nothing is touched before everything was looked at: what the program would lose or cannot read is refused while the
+//! directory is still as it was found.
+use super::{
+    Durable, Expect,
+    compact::sources,
+    compare::{Comparison, Operator, compare},
+    keeper::{self, Keeper, Pace, Past},
+    log::{self, Head, Log, Record},
+    manifest::Manifest,
+    sections::{Reader, Slice},
+};
+use crate::{
+    Error,
+    batch::{BatchDone, BatchEntry, BatchPlan, Runner},
+    graph::StreamNode,
+    input::{InputNode, PlannedInput},
+    state::{Stateful, Stored},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use winterbourne_base::{
+    Clock, Duration, Time,
+    journal::{Journal, JournalError, JournalOptions, Position},
+    storage::{LocalStorage, Storage, StorageLock},
+};
+use winterbourne_engine::{SparkContext, guard_driver};
+
+/// Segments of the batch log are small, so that trimming has something to remove.
+const SEGMENT: u64 = 8 << 20;
+
+/// The directory as it was found.
+pub(crate) struct Opened {
+    directory: String,
+    storage: Arc<dyn Storage>,
+    lock: Option<StorageLock>,
+    journal: Journal,
+    entries: Vec<(Position, Record)>,
+    /// The log reaches back to the first run.
+    whole: bool,
+    /// Readable ones, newest first.
+    manifests: Vec<Manifest>,
+    /// Names and faults of the others.
+    damaged: Vec<(String, String)>,
+}
+
+/// Why there is no going on.
+pub(crate) struct Refusal {
+    pub(crate) error: Error,
+    /// What is there cannot be read: a program may have said that it then begins anew.
+    pub(crate) unreadable: bool,
+}
+impl From<Refusal> for Error {
+    fn from(r: Refusal) -> Self {
+        r.error
+    }
+}
+fn refused(directory: &str, what: impl Into<String>) -> Refusal {
+    let error = Error::Recovery { directory: directory.to_owned(), what: what.into() };
+    Refusal { error, unreadable: false }
+}
+fn unreadable(directory: &str, what: impl Into<String>) -> Refusal {
+    Refusal { unreadable: true, ..refused(directory, what) }
+}
+
+/// Opens the checkpoint directory for this process.
+///
+/// # Errors
+/// [`Error::Recovery`]: it is in use, does not hold what is expected, or is damaged where it must not be.
+pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
+    let local = LocalStorage::new(directory);
+    let lock = local.lock().map_err(|e| refused(directory, e.to_string()))?;
+    let storage: Arc<dyn Storage> = Arc::new(local);
+    let (mut manifests, mut damaged) = (Vec::new(), Vec::new());
+    for (name, found) in Manifest::all(&*storage).map_err(|e| refused(directory, e.to_string()))? {
+        match found {
+            Ok(m) => manifests.push(m),
+            Err(why) => damaged.push((storage.describe(&name), why)),
+        }
+    }
+    let options = JournalOptions { segment_bytes: SEGMENT, ..JournalOptions::default() };
+    let mut entries = Vec::new();
+    let opened = Journal::open(storage.clone(), "log", options, |at, bytes| {
+        entries.push((at, log::decode(bytes).map_err(JournalError::Rejected)?));
+        Ok(())
+    });
+    let (journal, found) = opened.map_err(|e| unreadable(directory, e.to_string()))?;
+    if let Some(cut) = &found.cut {
+        tracing::warn!("{}: {} byte(s) of an unfinished record were cut off at {}", cut.file, cut.bytes, cut.offset);
+    }
+    let is_new = entries.is_empty() && manifests.is_empty() && damaged.is_empty();
+    match expect {
+        Expect::Nothing if !is_new => {
+            let name = entries.iter().find_map(|(_, r)| match r {
+                Record::Head(h) => Some(h.application.clone()),
+                Record::Entry(_) => None,
+            });
+            let name = name.or_else(|| manifests.first().map(|m| m.application.clone())).unwrap_or_default();
+            return Err(refused(
+                directory,
+                format!(
+                    "it holds the log of {name:?}: continue it with StreamingContext::get_or_create, or choose another \
+                     directory"
+                ),
+            ));
+        }
+        Expect::Log if is_new => return Err(refused(directory, "there is no log to continue")),
+        _ => {}
+    }
+    let whole = found.first_record == 0;
+    Ok(Opened {
+        directory: directory.to_owned(),
+        storage,
+        lock: Some(lock),
+        journal,
+        entries,
+        whole,
+        manifests,
+        damaged,
+    })
+}
+
+/// The program that wants to go on.
+pub(crate) struct Program<'a> {
+    pub(crate) sc: &'a SparkContext,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) build: u64,
+    pub(crate) interval: Duration,
+    /// Where its first batch would be, if it is new.
+    pub(crate) zero: Time,
+    pub(crate) operators: Vec<Operator>,
+    pub(crate) inputs: Vec<(String, Arc<dyn InputNode>)>,
+    pub(crate) states: Vec<(String, Arc<dyn Stateful>)>,
+    /// Ids whose state or records may go.
+    pub(crate) consent: Vec<String>,
+    pub(crate) pace: Pace,
+}
+
+/// What was found and loaded.
+pub(crate) struct Recovery {
+    pub(crate) keeper: Keeper,
+    /// The time before the first batch ever.
+    pub(crate) zero: Time,
+    /// The last tick that was planned; none if the application is new.
+    pub(crate) planned: Option<Time>,
+    /// Completions to apply again, in order.
+    done: Vec<BatchDone>,
+    /// Batches of before the checkpoint that inputs have to give once more, for those who look back.
+    before: Vec<Time>,
+    /// Planned, not completed.
+    unfinished: Vec<Time>,
+}
+
+/// What the log says of batches.
+#[derive(Default)]
+struct History {
+    plans: BTreeMap<Time, (Position, BatchPlan)>,
+    done: Vec<BatchDone>,
+    head: Option<Head>,
+}
+impl History {
+    fn of(entries: Vec<(Position, Record)>) -> Self {
+        let mut h = History::default();
+        for (at, record) in entries {
+            match record {
+                Record::Head(head) => h.head = Some(head),
+                Record::Entry(BatchEntry::Planned(p)) => {
+                    // A batch that was tried again: where it was planned first is how far back the log is needed.
+                    let first = h.plans.get(&p.time).map_or(at, |(first, _)| *first);
+                    h.plans.insert(p.time, (first, p));
+                }
+                Record::Entry(BatchEntry::Completed(d)) => h.done.push(d),
+            }
+        }
+        h
+    }
+    /// Planned, but not completed by the end of the log nor in the checkpoint (whose last completions the log may have
+    /// lost); and those set aside.
+    fn open(&self, base: Option<&Manifest>) -> (BTreeSet<Time>, BTreeSet<Time>) {
+        let mut unfinished: BTreeSet<Time> = self.plans.keys().copied().collect();
+        let mut aside = BTreeSet::new();
+        if let Some(m) = base {
+            unfinished.retain(|t| *t > m.planned || m.open.contains(t));
+        }
+        for d in &self.done {
+            unfinished.remove(&d.time);
+            if d.set_aside.is_some() {
+                aside.insert(d.time);
+            } else {
+                aside.remove(&d.time);
+            }
+        }
+        (unfinished, aside)
+    }
+}
+
+/// Compares, loads state and positions, and begins a run in the log.
+///
+/// # Errors
+/// [`Error::Recovery`]; the directory is as it was, the operators are empty.
+pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, Refusal> {
+    let Opened { directory, storage, lock, journal, entries, whole, manifests, damaged } = opened;
+    let refuse = |what: String| refused(&directory, what);
+    let lost = |what: String| unreadable(&directory, what);
+    for (name, why) in &damaged {
+        tracing::error!("checkpoint {name} cannot be used: {why}; an older one is taken");
+    }
+    let history = History::of(entries);
+    let newest = manifests.first().map(|m| (m.application.clone(), m.interval, m.zero, m.operators.clone()));
+    let known = match (newest, &history.head) {
+        (Some(known), _) => Some(known),
+        (None, Some(head)) => Some((head.application.clone(), head.interval, head.zero, head.operators.clone())),
+        (None, None) if history.plans.is_empty() && damaged.is_empty() => None,
+        (None, None) => return Err(lost("it has no readable checkpoint, and its log has no beginning".into())),
+    };
+    let zero = known.as_ref().map_or(program.zero, |k| k.2);
+    let mut comparison = Comparison::default();
+    if let Some((name, interval, _, operators)) = &known {
+        if *interval != program.interval.as_millis() {
+            let now = program.interval.as_millis();
+            return Err(refuse(format!(
+                "its batches have an interval of {interval} ms, this program's {now} ms: windows and times would not fit; \
+                 use the same interval, or a new directory"
+            )));
+        }
+        let accepts = |id: &str, stored: &_| match program.states.iter().find(|(s, _)| s == id) {
+            Some((_, state)) => state.accepts(stored),
+            None => Ok(Vec::new()),
+        };
+        comparison = compare(operators, &program.operators, accepts);
+        tracing::info!("recovering {name:?} from {directory}:{comparison}");
+        let objections = comparison.objections(&program.consent);
+        if !objections.is_empty() {
+            return Err(refuse(format!("this program would lose something:\n  {}", objections.join("\n  "))));
+        }
+    }
+    for (id, input) in &program.inputs {
+        input.attach(&Durable { id: id.clone(), storage: storage.clone() }).map_err(|e| refuse(e.to_string()))?;
+    }
+    let base = begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
+    let from = base.map_or(0, |m| m.sequence);
+    let (unfinished, aside) = history.open(base);
+    let planned = history.plans.keys().next_back().copied().max(base.map(|m| m.planned));
+    let reach_from = base.map_or(zero, |m| m.time) - program.pace.reach;
+    restore_inputs(&program, base, &history, reach_from, &unfinished, &aside).map_err(refuse)?;
+    let done: Vec<BatchDone> = history.done.iter().filter(|d| d.sequence > from).cloned().collect();
+    let again: BTreeSet<Time> = done.iter().map(|d| d.time).collect();
+    let before: Vec<Time> = match base {
+        None => Vec::new(),
+        Some(m) => history.plans.range(..=m.time).map(|(t, _)| *t).filter(|t| *t > reach_from).collect(),
+    };
+    let before: Vec<Time> =
+        before.into_iter().filter(|t| !again.contains(t) && !aside.contains(t) && !unfinished.contains(t)).collect();
+    let everything =
+        |(id, _): &(String, Arc<dyn Stateful>)| (!comparison.loads(id) || comparison.relayouts(id)).then(|| id.clone());
+    let last = history.done.last();
+    let past = Past {
+        sequence: last.map_or(from, |d| d.sequence.max(from)),
+        receipt: last.filter(|d| d.sequence >= from).map_or(base.map_or(0, |m| m.receipt), |d| d.receipt),
+        planned: planned.unwrap_or(zero),
+        newest: again.last().copied().max(base.map(|m| m.time)).unwrap_or(zero),
+        checkpointed: base.map_or(zero, |m| m.time),
+        replayed: done.len() as u64,
+        plans: history.plans.iter().map(|(t, (at, _))| (*t, *at)).collect(),
+        open: unfinished.iter().chain(&aside).copied().collect(),
+        files: base.map_or(Vec::new(), |m| m.files.clone()),
+        manifests: manifests.iter().rev().filter(|m| m.sequence <= from).cloned().collect(),
+    };
+    let head = Head {
+        application: program.sc.app_name().to_owned(),
+        build: program.build,
+        interval: program.interval.as_millis(),
+        zero,
+        operators: program.operators.clone(),
+    };
+    let everything = program.states.iter().filter_map(everything).collect();
+    let keeper = Keeper::begin(keeper::Parts {
+        storage,
+        directory: directory.clone(),
+        lock,
+        log: Log::new(journal),
+        clock: program.clock.clone(),
+        head,
+        operators: program.operators,
+        input_ids: program.inputs.iter().map(|(id, _)| id.clone()).collect(),
+        states: program.states,
+        everything,
+        pace: program.pace,
+        past,
+    });
+    let keeper = keeper.map_err(|e| refused(&directory, e.to_string()))?;
+    Ok(Recovery {
+        keeper,
+        zero,
+        planned: known.and(planned),
+        done,
+        before,
+        unfinished: unfinished.into_iter().collect(),
+    })
+}
+
+/// The newest checkpoint that can be loaded and is old enough for those who look back on state; it is loaded.
+fn begin_from<'m>(
+    storage: &Arc<dyn Storage>,
+    manifests: &'m [Manifest],
+    whole: bool,
+    comparison: &Comparison,
+    program: &Program<'_>,
+) -> Result<Option<&'m Manifest>, String> {
+    let Some(newest) = manifests.first() else {
+        return if whole {
+            Ok(None)
+        } else {
+            Err("no checkpoint can be read, and the log does not reach back to the beginning".into())
+        };
+    };
+    let mut last = String::new();
+    for m in manifests.iter().filter(|m| m.time + program.pace.state_reach <= newest.time) {
+        program.states.iter().for_each(|(_, s)| s.clear());
+        match load(storage, m, comparison, program) {
+            Ok(()) => return Ok(Some(m)),
+            Err(why) => {
+                tracing::error!("the checkpoint of batch {} cannot be loaded: {why}; an older one is taken", m.time);
+                last = why;
+            }
+        }
+    }
+    program.states.iter().for_each(|(_, s)| s.clear());
+    if whole {
+        return Ok(None);
+    }
+    if last.is_empty() {
+        last = format!(
+            "the oldest does not reach {} back, which is how far this program looks back on state",
+            program.pace.state_reach
+        );
+    }
+    Err(format!("no checkpoint can be used ({last}), and the log does not reach back to the beginning"))
+}
+
+fn load(
+    storage: &Arc<dyn Storage>,
+    m: &Manifest,
+    comparison: &Comparison,
+    program: &Program<'_>,
+) -> Result<(), String> {
+    let mut files = Vec::new();
+    for f in &m.files {
+        let len = storage.len(&f.name).map_err(|e| e.to_string())?;
+        if len != f.len {
+            return Err(format!("{} has {len} bytes where {} should be", storage.describe(&f.name), f.len));
+        }
+        files.push(Reader::open(&**storage, &f.name)?);
+    }
+    for (id, state) in program.states.iter().filter(|(id, _)| comparison.loads(id)) {
+        for (file, owner) in sources(&files, id) {
+            let stored = Stored { layout: file.index.owners[owner as usize].layout.clone(), time: file.index.time };
+            state.accepts(&stored.layout)?;
+            let slices: Vec<Slice> = file.slices_of(owner).collect();
+            let (storage, reader, count) = (storage.clone(), file.clone(), slices.len());
+            let read = move |i: usize| {
+                let section = reader.section(&*storage, &slices[i]);
+                section.map_err(|why| winterbourne_engine::Error::User(why.into()))
+            };
+            let loaded = guard_driver(|| Ok(state.load(program.sc, &stored, count, Arc::new(read))?));
+            loaded.map_err(|e| e.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+fn restore_inputs(
+    program: &Program<'_>,
+    base: Option<&Manifest>,
+    history: &History,
+    reach_from: Time,
+    unfinished: &BTreeSet<Time>,
+    aside: &BTreeSet<Time>,
+) -> Result<(), String> {
+    for (id, input) in &program.inputs {
+        let bad = |e: winterbourne_engine::BoxError| format!("input {id}: {e}");
+        if let Some(mark) = base.and_then(|m| m.inputs.iter().find(|i| i.id == *id)) {
+            input.load(mark.saved.as_deref(), mark.last.as_deref()).map_err(bad)?;
+        }
+        for (t, (_, plan)) in &history.plans {
+            if *t <= reach_from && !unfinished.contains(t) && !aside.contains(t) {
+                continue;
+            }
+            let Some(p) = plan.inputs.iter().find(|i| i.input == *id) else { continue };
+            let said = PlannedInput { records: p.records, description: p.description.clone(), plan: p.plan.clone() };
+            input.restore(*t, said).map_err(|e| format!("input {id}, batch {t}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Applies the completions of the log once more, without outputs. The batches left to run in full.
+///
+/// # Errors
+/// [`Error::Recovery`]: a batch cannot be applied, say because a file it read is gone.
+pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>, Error> {
+    let Replay { done, before, unfinished, directory } = recovery;
+    for t in before {
+        for n in runner.nodes.iter().filter(|n| n.meta().parents.is_empty()) {
+            apply(n, t, &directory)?;
+        }
+        runner.inputs.iter().for_each(|i| i.settle(t));
+    }
+    for d in done {
+        let t = d.time;
+        if d.set_aside.is_some() {
+            runner.aside.push_back(t);
+            continue;
+        }
+        for n in &runner.nodes {
+            apply(n, t, &directory)?;
+        }
+        runner.settle(t);
+        runner.aside.retain(|a| *a != t);
+        let states = runner.keeper.as_ref().map_or(Vec::new(), Keeper::changes);
+        for (was, is) in
+            d.states.iter().filter_map(|was| Some((was, states.iter().find(|s| s.operator == was.operator)?)))
+        {
+            if was != is {
+                tracing::warn!(
+                    "batch {t} changed {} differently this time ({} of {} keys, {} removed; before, {} of {}, {} removed): \
+                     its function changed, or is not deterministic",
+                    was.operator,
+                    is.changed,
+                    is.keys,
+                    is.removed,
+                    was.changed,
+                    was.keys,
+                    was.removed
+                );
+            }
+        }
+    }
+    runner.publish_aside();
+    Ok(unfinished)
+}
+fn apply(n: &Arc<dyn StreamNode>, t: Time, directory: &str) -> Result<(), Error> {
+    let meta = n.meta();
+    guard_driver(|| Ok(n.advance(t)?)).map_err(|e| {
+        refused(directory, format!("batch {t} cannot be applied again: {} at {}: {e}", meta.kind, meta.site)).error
+    })
+}
+
+/// What is left to do once the runner stands.
+pub(crate) struct Replay {
+    done: Vec<BatchDone>,
+    before: Vec<Time>,
+    unfinished: Vec<Time>,
+    directory: String,
+}
+impl Recovery {
+    pub(crate) fn split(self) -> (Keeper, Replay) {
+        let directory = self.keeper.directory().to_owned();
+        let Recovery { keeper, done, before, unfinished, .. } = self;
+        (keeper, Replay { done, before, unfinished, directory })
+    }
+}
