@@ -152,6 +152,8 @@ pub(crate) struct Recovery {
     before: Vec<Time>,
     /// Planned, not completed.
     unfinished: Vec<Time>,
+    /// Set aside, and not run since.
+    aside: Vec<Time>,
 }
 
 /// What the log says of batches.
@@ -299,6 +301,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         done,
         before,
         unfinished: unfinished.into_iter().collect(),
+        aside: aside.into_iter().collect(),
     })
 }
 
@@ -402,7 +405,7 @@ fn restore_inputs(
 /// # Errors
 /// [`Error::Recovery`]: a batch cannot be applied, say because a file it read is gone.
 pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>, Error> {
-    let Replay { done, before, unfinished, directory } = recovery;
+    let Replay { done, before, unfinished, aside, directory } = recovery;
     for t in before {
         for n in runner.nodes.iter().filter(|n| n.meta().parents.is_empty()) {
             apply(n, t, &directory)?;
@@ -412,14 +415,12 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
     for d in done {
         let t = d.time;
         if d.set_aside.is_some() {
-            runner.aside.push_back(t);
             continue;
         }
         for n in &runner.nodes {
             apply(n, t, &directory)?;
         }
         runner.settle(t);
-        runner.aside.retain(|a| *a != t);
         let states = runner.keeper.as_ref().map_or(Vec::new(), Keeper::changes);
         for (was, is) in
             d.states.iter().filter_map(|was| Some((was, states.iter().find(|s| s.operator == was.operator)?)))
@@ -439,6 +440,7 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
             }
         }
     }
+    runner.aside = aside.into();
     runner.publish_aside();
     Ok(unfinished)
 }
@@ -454,12 +456,13 @@ pub(crate) struct Replay {
     done: Vec<BatchDone>,
     before: Vec<Time>,
     unfinished: Vec<Time>,
+    aside: Vec<Time>,
     directory: String,
 }
 impl Recovery {
     pub(crate) fn split(self) -> (Keeper, Replay) {
         let directory = self.keeper.directory().to_owned();
-        let Recovery { keeper, done, before, unfinished, .. } = self;
-        (keeper, Replay { done, before, unfinished, directory })
+        let Recovery { keeper, done, before, unfinished, aside, .. } = self;
+        (keeper, Replay { done, before, unfinished, aside, directory })
     }
 }

@@ -6,6 +6,7 @@ use std::{
     collections::VecDeque,
     fmt::Debug,
     net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -345,4 +346,78 @@ pub(crate) fn simple(settings: Settings<'_>) -> (Arc<ManualClock>, StreamingCont
 }
 pub(crate) fn not_yet(ssc: &StreamingContext) -> bool {
     !ssc.await_termination_or_timeout(std::time::Duration::ZERO).expect("no error")
+}
+
+/// A directory that is gone when dropped.
+pub(crate) struct TempDir(PathBuf);
+impl TempDir {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("winterbourne-streaming-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).expect("a new directory among the temporary files");
+        TempDir(path)
+    }
+    /// The path of an entry.
+    pub(crate) fn at(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("temporary paths are UTF-8").to_owned()
+    }
+    /// Copies a checkpoint directory as it is at this moment: what a kill at this moment would leave.
+    pub(crate) fn copy(&self, from: &str, to: &str) -> String {
+        copy_all(Path::new(from), Path::new(&self.at(to)));
+        self.at(to)
+    }
+}
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a new directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_all(&entry.path(), &target);
+        } else if entry.file_name() != "lock" {
+            // A file may be removed at this moment, as one is when it is a temporary one.
+            let _ = std::fs::copy(entry.path(), target);
+        }
+    }
+}
+
+/// A source that can be read again: batch n of it is the n-th list that was appended, whenever it is planned.
+#[derive(Clone, Default)]
+pub(crate) struct Tape(pub(crate) Arc<Mutex<Vec<Vec<u64>>>>);
+impl Tape {
+    pub(crate) fn push(&self, records: impl IntoIterator<Item = u64>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(records.into_iter().collect());
+    }
+    fn get(&self, i: usize) -> Option<Vec<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(i).cloned()
+    }
+    pub(crate) fn input(&self) -> TapeInput {
+        TapeInput { tape: self.clone(), next: 0 }
+    }
+}
+pub(crate) struct TapeInput {
+    tape: Tape,
+    next: usize,
+}
+impl Input<u64> for TapeInput {
+    type Plan = usize;
+    fn plan(&mut self, _: &Tick) -> Result<Option<Planned<usize>>, BoxError> {
+        let Some(records) = self.tape.get(self.next) else { return Ok(None) };
+        self.next += 1;
+        let (plan, n) = (self.next - 1, records.len() as u64);
+        Ok(Some(Planned { plan, records: Some(n), description: format!("list {plan}") }))
+    }
+    fn read(&mut self, sc: &SparkContext, plan: &usize) -> Result<Rdd<u64>, BoxError> {
+        Ok(sc.parallelize(self.tape.get(*plan).ok_or("the list is gone")?, 2))
+    }
+    fn restore(&mut self, plan: &usize) -> Result<(), BoxError> {
+        self.next = plan + 1;
+        Ok(())
+    }
 }
