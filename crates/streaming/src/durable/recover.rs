@@ -385,17 +385,21 @@ fn restore_inputs(
 ) -> Result<(), String> {
     for (id, input) in &program.inputs {
         let bad = |e: winterbourne_engine::BoxError| format!("input {id}: {e}");
-        if let Some(mark) = base.and_then(|m| m.inputs.iter().find(|i| i.id == *id)) {
-            input.load(mark.saved.as_deref(), mark.last.as_deref()).map_err(bad)?;
-        }
-        for (t, (_, plan)) in &history.plans {
-            if *t <= reach_from && !unfinished.contains(t) && !aside.contains(t) {
-                continue;
-            }
-            let Some(p) = plan.inputs.iter().find(|i| i.input == *id) else { continue };
+        let mark = base.and_then(|m| m.inputs.iter().find(|i| i.id == *id));
+        let planned = base.map_or(Time::default(), |m| m.planned);
+        input.load(mark.and_then(|m| m.saved.as_deref())).map_err(bad)?;
+        let wanted = |t: &Time| *t > reach_from || unfinished.contains(t) || aside.contains(t);
+        let restore = |(t, (_, plan)): (&Time, &(Position, BatchPlan))| {
+            let Some(p) = plan.inputs.iter().find(|i| i.input == *id) else { return Ok(()) };
             let said = PlannedInput { records: p.records, description: p.description.clone(), plan: p.plan.clone() };
-            input.restore(*t, said).map_err(|e| format!("input {id}, batch {t}: {e}"))?;
+            input.restore(*t, said).map_err(|e| format!("input {id}, batch {t}: {e}"))
+        };
+        // The last plan before the checkpoint need not be among those the log still has: it is said in its place.
+        history.plans.range(..=planned).filter(|(t, _)| wanted(t)).try_for_each(restore)?;
+        if let Some(last) = mark.and_then(|m| m.last.as_deref()) {
+            input.resume(last).map_err(bad)?;
         }
+        history.plans.iter().filter(|(t, _)| **t > planned).try_for_each(restore)?;
     }
     Ok(())
 }

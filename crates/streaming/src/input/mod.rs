@@ -119,8 +119,8 @@ pub trait Input<T: Data>: Send + 'static {
         let _ = saved;
         Ok(())
     }
-    /// Recovery: a batch with this plan was planned before the restart; continue after it. Called before `start`, for each
-    /// logged plan, in order. Such a plan may be read again.
+    /// Recovery: a batch with this plan was planned before the restart; continue after it. Called before `start` for the
+    /// plans a restart may need, in order, one of them perhaps twice. Such a plan may be read again.
     ///
     /// # Errors
     /// Ends `start` with it.

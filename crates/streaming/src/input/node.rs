@@ -29,8 +29,10 @@ pub(crate) trait InputNode: Send + Sync {
     fn recoverable(&self) -> Result<(), String>;
     /// From now on plans are encoded, and kept after their batch until they are retired.
     fn attach(&self, durable: &Durable) -> Result<(), BoxError>;
-    /// What was saved with the checkpoint, and the plan before it, in that order.
-    fn load(&self, saved: Option<&[u8]>, last: Option<&[u8]>) -> Result<(), BoxError>;
+    /// What was saved with the checkpoint.
+    fn load(&self, saved: Option<&[u8]>) -> Result<(), BoxError>;
+    /// The last plan before the checkpoint.
+    fn resume(&self, last: &[u8]) -> Result<(), BoxError>;
     /// What the log says was planned for t.
     fn restore(&self, t: Time, said: PlannedInput) -> Result<(), BoxError>;
     /// For the next checkpoint: what the input wants kept, and the last plan.
@@ -103,17 +105,14 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
         desk.durable = true;
         desk.input.attach(durable)
     }
-    fn load(&self, saved: Option<&[u8]>, last: Option<&[u8]>) -> Result<(), BoxError> {
+    fn load(&self, saved: Option<&[u8]>) -> Result<(), BoxError> {
+        saved.map_or(Ok(()), |saved| self.desk().input.load(saved))
+    }
+    fn resume(&self, last: &[u8]) -> Result<(), BoxError> {
         let desk = &mut *self.desk();
-        if let Some(saved) = saved {
-            desk.input.load(saved)?;
-        }
-        if let Some(last) = last {
-            let plan = decode_plan(last)?;
-            desk.input.restore(&plan)?;
-            desk.last = Some(last.to_vec());
-        }
-        Ok(())
+        let plan = decode_plan(last)?;
+        desk.last = Some(last.to_vec());
+        desk.input.restore(&plan)
     }
     fn restore(&self, t: Time, said: PlannedInput) -> Result<(), BoxError> {
         let desk = &mut *self.desk();
