@@ -334,7 +334,12 @@ impl StreamingContext {
         let zero = Ticker::zero_for(now, self.inner.batch);
         nodes.iter().for_each(|n| n.meta().set_zero(zero));
         let slides = nodes.iter().map(|n| n.meta().slide).collect();
-        let input_ids = ids.nodes.into_iter().flatten().collect();
+        let (state_ids, input_ids): (Vec<_>, Vec<_>) = nodes
+            .iter()
+            .zip(ids.nodes)
+            .filter_map(|(n, id)| Some((n.meta().stateful.is_some(), id?)))
+            .partition(|(is_state, _)| *is_state);
+        let [state_ids, input_ids] = [state_ids, input_ids].map(|ids| ids.into_iter().map(|(_, id)| id).collect());
         control.watch(&inputs);
         let ticker = Ticker::new(zero, self.inner.batch, settings.max_queued, slides);
         let runner = Runner {
@@ -342,6 +347,7 @@ impl StreamingContext {
             nodes,
             inputs,
             input_ids,
+            state_ids,
             outputs,
             output_ids: ids.outputs,
             skips,

@@ -4,15 +4,27 @@
 //! that is gone, else one more than the length of what follows, which is the age (varint: time of the section less the
 //! time of the last touch, in milliseconds) and the state (postcard). A reader that knows neither type can merge them.
 #![expect(dead_code, reason = "checkpoints come with the batch log")]
+mod bits;
+mod decode;
+mod durable;
+mod handle;
+mod part;
+mod record;
 mod schema;
+mod store;
 
+pub use handle::State;
+pub(crate) use part::Part;
 pub(crate) use schema::Schema;
+pub(crate) use store::{Attempt, Store};
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use winterbourne_base::Time;
 use winterbourne_engine::{Result, SparkContext};
 
 /// Some records of one partition of one operator, as stored.
+#[derive(Clone)]
 pub(crate) struct Section {
     /// Of the writer; never trusted: loading hashes each key again.
     pub(crate) partition: u32,
@@ -28,6 +40,19 @@ pub(crate) struct Layout {
     /// Rust's names of the types, for messages.
     pub(crate) key_type: String,
     pub(crate) state_type: String,
+}
+
+impl Layout {
+    /// That of today's types.
+    pub(crate) fn of<K, S>() -> Self {
+        let (key, state) = (std::any::type_name::<K>().to_owned(), std::any::type_name::<S>().to_owned());
+        Layout {
+            key: Schema::Opaque(key.clone()),
+            state: Schema::Opaque(state.clone()),
+            key_type: key,
+            state_type: state,
+        }
+    }
 }
 
 /// Where sections to load come from.
@@ -55,6 +80,11 @@ pub(crate) trait Stateful: Send + Sync {
     fn partitions(&self) -> usize;
     /// Its user accepts that it is lost with the process: it needs no checkpoint directory and has no checkpoint.
     fn is_volatile(&self) -> bool;
+    fn set_volatile(&self);
+    /// The batch of t is about to be generated: before that, and for any other time, the operator has no RDD.
+    fn begin(&self, t: Time);
+    /// Brings every partition to t, after the RDD of t has been generated.
+    fn advance(&self, t: Time) -> Result<()>;
     /// Commits or undoes the batch of t in every partition.
     fn settle(&self, t: Time, ok: bool);
     fn stats(&self) -> StateStats;
@@ -66,8 +96,8 @@ pub(crate) trait Stateful: Send + Sync {
     /// # Errors
     /// What cannot, which field, and what to do, in words.
     fn accepts(&self, stored: &Layout) -> std::result::Result<Vec<String>, String>;
-    /// Applies sections in parallel: upserts and removals.
-    fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: &ReadSection) -> Result<()>;
+    /// Applies sections, read in parallel, in their order: upserts and removals. There is no initial state any more.
+    fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: Arc<ReadSection>) -> Result<()>;
     /// Back to empty.
     fn clear(&self);
 }

@@ -31,6 +31,11 @@ keys! {
     /// Directory for the batch log, state and checkpoints, applied when the context is created.
     CHECKPOINT_DIRECTORY: Option<String> = "spark.streaming.checkpoint.directory" { no_effect: super::LATER,}
 
+    /// Partitions of the state of a stateful operator, unless the program says.
+    STATE_PARTITIONS: Option<usize> = "spark.streaming.state.partitions" {
+        rule: Rule::Positive, unit: Unit::Of("partitions"), unset: "the larger of the default parallelism and 16"
+    }
+
     /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
     UNPERSIST: bool = "spark.streaming.unpersist" { no_effect: super::LATER, default: Some("true") }
 
