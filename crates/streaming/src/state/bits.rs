@@ -51,7 +51,7 @@ mod tests {
     fn holds_what_was_set() {
         let mut bits = Bits::default();
         bits.cover(200);
-        [0, 63, 64, 130, 199].map(|i| bits.set(i));
+        [0, 63, 64, 130, 199].into_iter().for_each(|i| bits.set(i));
         bits.unset(64);
         assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 63, 130, 199]);
         assert!(bits.has(63) && !bits.has(64) && !bits.has(198));

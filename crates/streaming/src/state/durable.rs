@@ -10,7 +10,7 @@ use super::{
 };
 use std::sync::{Arc, Mutex};
 use winterbourne_base::{Duration, Time};
-use winterbourne_engine::{Error, Flow, Key, Rdd, Result, Shape, SparkContext, Wire, hash, lineage::Count};
+use winterbourne_engine::{Error, Flow, Key, Rdd, Result, Shape, SparkContext, Wire, at, hash, lineage::Count};
 
 /// Sections that are in memory at once while loading, for each thread.
 const AT_ONCE: usize = 4;
@@ -38,7 +38,10 @@ impl<K: Key, S: Wire> Store<K, S> {
         let (site, partitions) = (self.site(), Count::known(n));
         let shape = Shape { name, site, partitions, deps: Vec::new(), partitioner: None, depth: 0 };
         let nothing: Rdd<()> = sc.make(shape, |_, _| Ok(Flow::empty()));
-        sc.run_job(&nothing, (0..n).collect(), move |i, _, _| f(i))
+        sc.run_job(&nothing, (0..n).collect(), move |i, _, _| {
+            at(site);
+            f(i)
+        })
     }
     fn sort(&self, section: &Section, decoder: &Decoder<K, S>, time: Time) -> Result<Sorted<K, S>> {
         let n = self.partitions();

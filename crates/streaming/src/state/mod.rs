@@ -12,6 +12,8 @@ mod part;
 mod record;
 mod schema;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use handle::State;
 pub(crate) use part::Part;

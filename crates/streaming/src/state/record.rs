@@ -32,7 +32,7 @@ fn encode<T: Serialize>(x: &T, into: &mut Vec<u8>) -> Result<()> {
         Error::User(format!("a state or its key cannot be stored: {} does not serialise: {e}", what()).into())
     })
 }
-fn put_varint(mut n: u64, into: &mut Vec<u8>) {
+pub(super) fn put_varint(mut n: u64, into: &mut Vec<u8>) {
     while n >= 0x80 {
         into.push(n as u8 | 0x80);
         n >>= 7;
