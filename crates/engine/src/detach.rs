@@ -1,11 +1,11 @@
-//! Keys that hold no read buffer.
+//! Keys and states that hold no read buffer.
 //!
 //! A [`Text`] that is a slice of a 64-KiB read buffer keeps all of it alive. Harmless on its way through a task, it would
-//! pin the input file in memory once it is a key of a table or a record of a shuffle. So a key is detached when it is
-//! first stored. That is impossible by trait for any `K`, hence: a `Text` is recognised by its type; any other key is
-//! walked with a serializer that writes nothing, on which a pinned `Text` leaves a mark; only a marked key is rebuilt,
-//! by one round trip through bytes.
-use crate::{Key, Text};
+//! pin the input file in memory once it is a key of a table, a record of a shuffle, or state. So what is kept is detached
+//! when it is first stored. That is impossible by trait for any type, hence: a `Text` is recognised by its type; anything
+//! else is walked with a serializer that writes nothing, on which a pinned `Text` leaves a mark; only what is marked is
+//! rebuilt, by one round trip through bytes.
+use crate::{Data, Key, Text, Wire};
 use serde::ser::{self, Serialize};
 use std::{
     any::{Any, TypeId},
@@ -21,36 +21,73 @@ pub(crate) fn mark() {
     PINNED.set(true);
 }
 
-/// The key, holding no buffer larger than itself.
+/// The key, holding no buffer larger than itself. What does not survive a round trip (skipped fields, formats of its own)
+/// stays as it is: it pins memory, which is a cost and not a mistake.
+///
+/// ```
+/// # use winterbourne_engine::{Text, detach};
+/// let line = std::sync::Arc::new("a line of a large file, and many more".to_owned());
+/// let key = detach::key((Text::slice(&line, 0..28), 1));
+/// assert!(key.0.is_detached());
+/// ```
 #[inline]
-pub(crate) fn key<K: Key>(k: K) -> K {
-    if TypeId::of::<K>() == TypeId::of::<Text>() {
-        let text = (&k as &dyn Any).downcast_ref::<Text>().expect("the same type");
-        if text.is_detached() {
-            return k;
+pub fn key<K: Key>(k: K) -> K {
+    rebuilt(k, |own, k| own == k)
+}
+/// The same for a value that cannot be compared. Its serialised form is taken for the whole of it, as for all that is
+/// state: fields that serde skips may come back as their defaults.
+///
+/// ```
+/// # use winterbourne_engine::{Text, detach};
+/// let line = std::sync::Arc::new("a line of a large file, and many more".to_owned());
+/// let state = detach::value((Text::slice(&line, 0..28), 1.5));
+/// assert!(state.0.is_detached());
+/// ```
+#[inline]
+pub fn value<T: Wire>(value: T) -> T {
+    rebuilt(
+        value,
+        |own, value| matches!((postcard::to_allocvec(own), postcard::to_allocvec(value)), (Ok(a), Ok(b)) if a == b),
+    )
+}
+/// What is a [`Text`] itself, holding no larger buffer; anything else as it is. Costs next to nothing.
+///
+/// ```
+/// # use winterbourne_engine::{Text, detach};
+/// let line = std::sync::Arc::new("a line of a large file, and many more".to_owned());
+/// assert!(detach::text(Text::slice(&line, 0..28)).is_detached());
+/// ```
+#[inline]
+pub fn text<T: Data>(x: T) -> T {
+    if TypeId::of::<T>() == TypeId::of::<Text>() {
+        let text = (&x as &dyn Any).downcast_ref::<Text>().expect("the same type");
+        if !text.is_detached() {
+            let own: Box<dyn Any> = Box::new(text.detach());
+            return *own.downcast().expect("the same type");
         }
-        let own: Box<dyn Any> = Box::new(text.detach());
-        return *own.downcast().expect("the same type");
     }
-    // Numbers and their like hold nothing; this is known when compiling.
-    if !std::mem::needs_drop::<K>() {
-        return k;
-    }
-    composite(k)
+    x
 }
 
-fn composite<K: Key>(k: K) -> K {
-    PINNED.set(false);
-    let walked = k.serialize(Nothing);
-    if walked.is_err() || !PINNED.replace(false) {
-        return k;
+#[inline]
+fn rebuilt<T: Wire>(x: T, is_same: impl Fn(&T, &T) -> bool) -> T {
+    // Numbers and their like hold nothing; this is known when compiling.
+    if TypeId::of::<T>() == TypeId::of::<Text>() || !std::mem::needs_drop::<T>() {
+        return text(x);
     }
-    let bytes = postcard::to_allocvec(&k);
-    // A type that does not survive a round trip (skipped fields, formats of its own) stays as it is: it pins memory,
-    // which is a cost and not a mistake.
-    match bytes.ok().and_then(|b| postcard::from_bytes::<K>(&b).ok()) {
-        Some(own) if own == k => own,
-        _ => k,
+    composite(x, is_same)
+}
+
+fn composite<T: Wire>(x: T, is_same: impl Fn(&T, &T) -> bool) -> T {
+    PINNED.set(false);
+    let walked = x.serialize(Nothing);
+    if walked.is_err() || !PINNED.replace(false) {
+        return x;
+    }
+    let bytes = postcard::to_allocvec(&x);
+    match bytes.ok().and_then(|b| postcard::from_bytes::<T>(&b).ok()) {
+        Some(own) if is_same(&own, &x) => own,
+        _ => x,
     }
 }
 
@@ -165,6 +202,8 @@ mod tests {
         let stored = key(make(Text::slice(&buf, 0..100)));
         let again = key(stored.clone());
         assert!(stored == again);
+        let state = value(make(Text::slice(&buf, 0..100)));
+        assert!(stored == state);
         Arc::strong_count(&buf) - 1
     }
     #[test]

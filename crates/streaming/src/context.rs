@@ -432,7 +432,7 @@ impl StreamingContext {
             errors.extend(ids.clashes.iter().cloned());
         }
         let metas = || parts.nodes.iter().map(|n| n.meta());
-        if directory.is_none() {
+        if directory.is_none() && !self.setting(keys::STATE_VOLATILE)? {
             let durable = |m: &&StreamMeta| m.stateful.as_ref().is_some_and(|s| !s.is_volatile());
             errors.extend(metas().filter(durable).map(|m| {
                 let what = format!(
@@ -471,6 +471,7 @@ impl StreamingContext {
             inputs: std::mem::take(&mut parts.inputs),
             node_ids: ids.nodes,
             input_ids: ids.inputs,
+            state_ids: ids.states,
             outputs: std::mem::take(&mut parts.outputs),
             output_ids: ids.outputs,
             skips: std::mem::take(&mut parts.skips),

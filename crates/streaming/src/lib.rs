@@ -22,11 +22,12 @@ pub use batch::{
     Stop, StreamingState, StreamingStatus,
 };
 pub use context::StreamingContext;
-pub use dstream::DStream;
+pub use dstream::{DStream, MapWithStateDStream, StateSpec};
 pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{Input, Planned, QueueOptions, RddQueue, ReceiverWatch, Supply, Tick};
 pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState, SocketReceiver, Stopped, Tolerated};
+pub use state::State;
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
 pub use winterbourne_engine::BoxError;

@@ -38,7 +38,9 @@ impl StreamTester {
     /// # Panics
     /// If the configuration or the interval cannot be used: a tester is for tests.
     pub fn with_conf(conf: SparkConf, interval: Duration) -> Self {
-        let sc = SparkContext::new(conf.set_app_name("stream-tester")).expect("a configuration for a test");
+        // State lives as long as the tester.
+        let conf = conf.set_app_name("stream-tester").set("spark.streaming.state.volatile", "true");
+        let sc = SparkContext::new(conf).expect("a configuration for a test");
         let clock = ManualClock::new(TEST_START);
         let ssc = StreamingContext::with_clock(&sc, interval, clock.clone()).expect("an interval for a test");
         StreamTester { clock, ssc, run: None }

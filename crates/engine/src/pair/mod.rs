@@ -3,4 +3,7 @@
 mod combine;
 mod exchange;
 mod group;
+mod hashed;
 mod table;
+
+pub use hashed::Hashed;

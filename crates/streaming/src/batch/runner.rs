@@ -42,6 +42,8 @@ pub(crate) struct Runner {
     /// By position; stateless nodes have none.
     pub(crate) node_ids: Vec<Option<String>>,
     pub(crate) input_ids: Vec<String>,
+    /// Of the stateful nodes, in their order.
+    pub(crate) state_ids: Vec<String>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) output_ids: Vec<String>,
     pub(crate) skips: Vec<Arc<Skips>>,
@@ -150,6 +152,7 @@ impl Runner {
             self.control.bus.post(|| StreamingEvent::BatchSubmitted(progress.info(clock.nanos())));
         }
         self.control.bus.post(|| StreamingEvent::BatchStarted(progress.info(clock.nanos())));
+        self.nodes.iter().for_each(|n| n.begin(t));
         let mut jobs: Vec<Option<Job>> = Vec::with_capacity(self.outputs.len());
         for (i, output) in self.outputs.iter().enumerate() {
             let job = guard_driver(|| Ok((output.generate)(t)?));

@@ -70,7 +70,8 @@ impl Stepper {
     }
     /// The durable ids of inputs, stateful operators and outputs.
     pub fn operator_ids(&self) -> Vec<String> {
-        self.runner.input_ids.iter().chain(&self.runner.output_ids).cloned().collect()
+        let Runner { input_ids, state_ids, output_ids, .. } = &self.runner;
+        input_ids.iter().chain(state_ids).chain(output_ids).cloned().collect()
     }
     /// How many RDDs the graph remembers now, over all streams and times.
     pub fn remembered(&self) -> usize {

@@ -2,9 +2,11 @@
 //! twin for each batch, so that nothing is compiled twice.
 mod output;
 mod pair;
+mod state;
 mod stateless;
 mod window;
 
+pub use state::{MapWithStateDStream, StateSpec};
 pub(crate) use stateless::Skips;
 
 use crate::{
@@ -104,6 +106,32 @@ impl<T: Data> DStream<T> {
             self.wrong(site, "a uid must not be empty");
         } else if let Err(second) = self.op.meta.uid.set(name) {
             self.wrong(site, format!("the uid is set twice, now to {second:?}; remove one"));
+        }
+        self
+    }
+    /// Accepts that the state of this stateful operator is lost when the process ends: it then needs no checkpoint
+    /// directory and takes part in no checkpoint.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// let words = ssc.queue_stream(&RddQueue::<(String, u64)>::new());
+    /// let seen = words.update_state_by_key(|n, before: Option<u64>| Some(before.unwrap_or(0) + n.len() as u64)).volatile();
+    /// # seen.print();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn volatile(self) -> Self {
+        match &self.op.meta.stateful {
+            Some(state) => state.set_volatile(),
+            None => self.wrong(
+                self.op.meta.site,
+                format!(
+                    "`{}` keeps no state, so it cannot be volatile; call it on the stateful operator",
+                    self.op.meta.kind
+                ),
+            ),
         }
         self
     }

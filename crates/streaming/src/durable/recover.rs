@@ -421,10 +421,10 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
         if d.set_aside.is_some() {
             continue;
         }
+        runner.nodes.iter().for_each(|n| n.begin(t));
         for n in &runner.nodes {
             apply(n, t, &directory)?;
         }
-        runner.settle(t);
         let states = runner.keeper.as_ref().map_or(Vec::new(), Keeper::changes);
         for (was, is) in
             d.states.iter().filter_map(|was| Some((was, states.iter().find(|s| s.operator == was.operator)?)))
@@ -443,6 +443,7 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
                 );
             }
         }
+        runner.settle(t);
     }
     runner.aside = aside.into();
     runner.publish_aside();

@@ -22,6 +22,8 @@ pub(crate) struct Ids {
     pub(crate) nodes: Vec<Option<String>>,
     /// By position in the list of inputs.
     pub(crate) inputs: Vec<String>,
+    /// Of the stateful nodes, in their order.
+    pub(crate) states: Vec<String>,
     /// By position in the list of outputs.
     pub(crate) outputs: Vec<String>,
     /// Operators that cannot be told apart.
@@ -35,7 +37,8 @@ fn address(n: &Arc<dyn StreamNode>) -> usize {
 pub(crate) fn assign(nodes: &[Arc<dyn StreamNode>], outputs: &[Output]) -> Ids {
     let mut path: HashMap<usize, u64> = HashMap::new();
     let mut owner = BTreeMap::new();
-    let mut ids = Ids { nodes: Vec::new(), inputs: Vec::new(), outputs: Vec::new(), clashes: Vec::new() };
+    let mut ids =
+        Ids { nodes: Vec::new(), inputs: Vec::new(), states: Vec::new(), outputs: Vec::new(), clashes: Vec::new() };
     for n in nodes {
         let m = n.meta();
         let up: Vec<u64> = m.parents.iter().map(|p| path[&address(p)]).collect();
@@ -58,6 +61,8 @@ pub(crate) fn assign(nodes: &[Arc<dyn StreamNode>], outputs: &[Output]) -> Ids {
         }
         if m.is_input() {
             ids.inputs.push(id.clone());
+        } else {
+            ids.states.push(id.clone());
         }
         ids.nodes.push(Some(id));
     }

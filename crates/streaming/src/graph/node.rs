@@ -38,6 +38,8 @@ pub(crate) struct StreamMeta {
     pub(crate) reach: Duration,
     /// What it keeps from batch to batch, if it does.
     pub(crate) stateful: Option<Arc<dyn Stateful>>,
+    /// Its RDDs read state where it lies, so they can be read in their own batch only.
+    is_view: bool,
     remember: AtomicU64,
     zero: AtomicU64,
     persisted: AtomicBool,
@@ -55,6 +57,7 @@ impl StreamMeta {
             named: false,
             reach: Duration::ZERO,
             stateful: None,
+            is_view: false,
             remember: slide.as_millis().into(),
             zero: 0.into(),
             persisted: false.into(),
@@ -89,6 +92,11 @@ impl StreamMeta {
     pub(crate) fn checkpoint_every(&self) -> Option<Duration> {
         self.checkpoint.get().copied()
     }
+    /// A view of state: computed in its own batch if anybody may ask later.
+    pub(crate) fn view(mut self) -> Self {
+        self.is_view = true;
+        self
+    }
     pub(crate) fn persist(&self) {
         self.persisted.store(true, Relaxed);
     }
@@ -105,6 +113,13 @@ impl StreamMeta {
     fn remember(&self) -> u64 {
         self.remember.load(Relaxed)
     }
+    /// Somebody looks back on its RDDs, after their batch.
+    fn is_looked_back_on(&self) -> bool {
+        self.remember() > self.slide.as_millis()
+    }
+    fn is_kept_view(&self) -> bool {
+        self.is_view && self.is_looked_back_on()
+    }
 }
 
 /// A node as the batch protocol sees it.
@@ -114,6 +129,9 @@ pub(crate) trait StreamNode: Send + Sync {
     fn forget(&self, now: Time);
     /// How many times are kept.
     fn memoised(&self) -> usize;
+    /// An attempt at the batch of t begins. What somebody who looks back got for t before is no longer right: a batch that
+    /// was set aside is run again.
+    fn begin(&self, t: Time);
     /// Brings what must stand at t to t, in every partition, whether or not an output asked for it. Stateful operators
     /// and views of state do, and inputs that somebody looks back on; nothing else has anything to do.
     fn advance(&self, t: Time) -> Result<()>;
@@ -151,7 +169,8 @@ impl<T: Data> StreamOp<T> {
             return Ok(known.clone());
         }
         let made = (self.compute)(t)?;
-        let made = if self.meta.persisted.load(Relaxed) { made.map(Rdd::cache) } else { made };
+        let keep = self.meta.persisted.load(Relaxed) || self.meta.is_kept_view();
+        let made = if keep { made.map(Rdd::cache) } else { made };
         self.memo().insert(t, made.clone());
         Ok(made)
     }
@@ -182,10 +201,26 @@ impl<T: Data> StreamNode for StreamOp<T> {
         };
         drop(dead); // lineages and records die outside the lock
     }
+    fn begin(&self, t: Time) {
+        let gone = self.memo().remove(&t);
+        drop(gone);
+        if let Some(state) = &self.meta.stateful {
+            state.begin(t);
+        }
+    }
     fn advance(&self, t: Time) -> Result<()> {
         // An input can be read until its batch is settled; a window with a longer slide asks for this RDD after that.
-        if self.meta.parents.is_empty() && self.meta.remember() > self.meta.slide.as_millis() {
+        if self.meta.parents.is_empty() && self.meta.is_looked_back_on() {
             self.rdd(t)?;
+        }
+        if let Some(state) = &self.meta.stateful {
+            self.rdd(t)?;
+            state.advance(t)?;
+        }
+        if self.meta.is_kept_view()
+            && let Some(rdd) = self.rdd(t)?
+        {
+            rdd.materialize()?;
         }
         Ok(())
     }

@@ -4,9 +4,21 @@
 //! that is gone, else one more than the length of what follows, which is the age (varint: time of the section less the
 //! time of the last touch, in milliseconds) and the state (postcard). A reader that knows neither type can merge them.
 #![expect(dead_code, reason = "checkpoints come with the batch log")]
+mod bits;
+mod decode;
+mod durable;
+mod handle;
+mod part;
+mod record;
 mod schema;
+mod store;
+#[cfg(test)]
+mod tests;
 
+pub use handle::State;
+pub(crate) use part::Part;
 pub(crate) use schema::Schema;
+pub(crate) use store::{Attempt, Store};
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -14,6 +26,7 @@ use winterbourne_base::Time;
 use winterbourne_engine::{Result, SparkContext};
 
 /// Some records of one partition of one operator, as stored.
+#[derive(Clone)]
 pub(crate) struct Section {
     /// Of the writer; never trusted: loading hashes each key again.
     pub(crate) partition: u32,
@@ -31,6 +44,19 @@ pub(crate) struct Layout {
     pub(crate) state_type: String,
 }
 
+impl Layout {
+    /// That of today's types.
+    pub(crate) fn of<K, S>() -> Self {
+        let (key, state) = (std::any::type_name::<K>().to_owned(), std::any::type_name::<S>().to_owned());
+        Layout {
+            key: Schema::Opaque(key.clone()),
+            state: Schema::Opaque(state.clone()),
+            key_type: key,
+            state_type: state,
+        }
+    }
+}
+
 /// Where sections to load come from.
 pub(crate) struct Stored {
     pub(crate) layout: Layout,
@@ -42,7 +68,7 @@ pub(crate) struct Stored {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StateStats {
     pub(crate) keys: u64,
-    /// By the last settled batch, removals included.
+    /// By the batch that was applied and is not settled yet, removals included.
     pub(crate) changed: u64,
     pub(crate) removed: u64,
 }
@@ -56,6 +82,11 @@ pub(crate) trait Stateful: Send + Sync {
     fn partitions(&self) -> usize;
     /// Its user accepts that it is lost with the process: it needs no checkpoint directory and has no checkpoint.
     fn is_volatile(&self) -> bool;
+    fn set_volatile(&self);
+    /// The batch of t is about to be generated: before that, and for any other time, the operator has no RDD.
+    fn begin(&self, t: Time);
+    /// Brings every partition to t, after the RDD of t has been generated.
+    fn advance(&self, t: Time) -> Result<()>;
     /// Commits or undoes the batch of t in every partition.
     fn settle(&self, t: Time, ok: bool);
     fn stats(&self) -> StateStats;
@@ -67,7 +98,7 @@ pub(crate) trait Stateful: Send + Sync {
     /// # Errors
     /// What cannot, which field, and what to do, in words.
     fn accepts(&self, stored: &Layout) -> std::result::Result<Vec<String>, String>;
-    /// Applies sections in parallel: upserts and removals.
+    /// Applies sections, read in parallel, in their order: upserts and removals. There is no initial state any more.
     fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: Arc<ReadSection>) -> Result<()>;
     /// Back to empty.
     fn clear(&self);

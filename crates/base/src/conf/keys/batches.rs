@@ -31,6 +31,10 @@ keys! {
     /// Directory for the batch log, state and checkpoints, applied when the context is created.
     CHECKPOINT_DIRECTORY: Option<String> = "spark.streaming.checkpoint.directory" {}
 
+    /// Whether a stream without a checkpoint directory may keep state, all of which is lost with the process: for tests
+    /// and experiments.
+    STATE_VOLATILE: bool = "spark.streaming.state.volatile" { default: Some("false") }
+
     /// Checkpoints that are kept, to fall back on if the newest is damaged.
     CHECKPOINT_RETAINED: usize = "spark.streaming.checkpoint.retained" {
         default: Some("3"), rule: Rule::Positive, unit: Unit::Of("checkpoints")
@@ -43,6 +47,11 @@ keys! {
 
     /// Operator ids, separated by commas, whose state or records a changed program lets go; `all` lets everything go.
     RECOVERY_DROP: Option<String> = "spark.streaming.recovery.drop" {}
+
+    /// Partitions of the state of a stateful operator, unless the program says.
+    STATE_PARTITIONS: Option<usize> = "spark.streaming.state.partitions" {
+        rule: Rule::Positive, unit: Unit::Of("partitions"), unset: "the larger of the default parallelism and 16"
+    }
 
     /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
     UNPERSIST: bool = "spark.streaming.unpersist" { no_effect: super::LATER, default: Some("true") }

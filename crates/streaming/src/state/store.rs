@@ -1,0 +1,266 @@
+//! [`Store`]: the state of one operator, partition by partition, and what a batch may do to it.
+//!
+//! A batch is begun, applied once to each partition, and settled. It is applied by tasks, which may fail, be tried again
+//! or come twice; whatever they do, a partition has it once or not at all. Settling only notes the outcome for each
+//! partition: whoever enters it next, mostly a task of the next batch, carries it out, so that no old value is dropped on
+//! the thread of the batch loop.
+use super::{Layout, part::Part};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{
+        AtomicBool, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
+};
+use winterbourne_base::Time;
+use winterbourne_engine::{Error, Key, Rdd, Result, Site, SparkContext, Wire};
+
+/// One attempt at a batch. Whoever holds one of an attempt that is over is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) time: Time,
+    number: u64,
+}
+
+/// What only the batch loop touches.
+struct Driver<K: Key, S: Wire> {
+    sc: SparkContext,
+    /// The batch that has begun and is not settled.
+    batch: Option<Time>,
+    /// What brings it to every partition: it has no records.
+    applied: Option<Rdd<()>>,
+    initial: Option<Rdd<(K, S)>>,
+    /// Whether `initial` is in, or something that replaces it.
+    is_seeded: bool,
+}
+/// A partition, and what is known of the batch that changed it last.
+pub(super) struct Held<K, S> {
+    part: Part<K, S>,
+    /// The attempt that changed it.
+    attempt: u64,
+    /// Whether that one is to stay, once known.
+    outcome: Option<bool>,
+}
+impl<K: Key, S: Wire> Held<K, S> {
+    /// Carries out what settling said.
+    fn resolve(&mut self) {
+        match self.outcome.take() {
+            Some(true) => self.part.commit(),
+            Some(false) => self.part.undo(),
+            None => return,
+        }
+        self.part.tidy();
+    }
+}
+
+struct Shared<K: Key, S: Wire> {
+    kind: &'static str,
+    site: Site,
+    layout: Layout,
+    parts: Vec<Mutex<Held<K, S>>>,
+    /// Number of the attempt that is on; odd while none is.
+    attempt: AtomicU64,
+    is_volatile: AtomicBool,
+    /// Whether a batch has ever brought an RDD.
+    is_begun: AtomicBool,
+    driver: Mutex<Driver<K, S>>,
+}
+
+/// A handle, cheap to clone.
+pub(crate) struct Store<K: Key, S: Wire>(Arc<Shared<K, S>>);
+impl<K: Key, S: Wire> Clone for Store<K, S> {
+    fn clone(&self) -> Self {
+        Store(self.0.clone())
+    }
+}
+
+impl<K: Key, S: Wire> Store<K, S> {
+    pub(crate) fn new(kind: &'static str, site: Site, sc: &SparkContext, partitions: usize) -> Self {
+        let held = || Mutex::new(Held { part: Part::default(), attempt: 0, outcome: None });
+        let driver = Driver { sc: sc.clone(), batch: None, applied: None, initial: None, is_seeded: false };
+        Store(Arc::new(Shared {
+            kind,
+            site,
+            layout: Layout::of::<K, S>(),
+            parts: (0..partitions).map(|_| held()).collect(),
+            attempt: 1.into(),
+            is_volatile: false.into(),
+            is_begun: false.into(),
+            driver: Mutex::new(driver),
+        }))
+    }
+    pub(crate) fn site(&self) -> Site {
+        self.0.site
+    }
+    pub(crate) fn partitions(&self) -> usize {
+        self.0.parts.len()
+    }
+    pub(super) fn layout(&self) -> &Layout {
+        &self.0.layout
+    }
+    pub(super) fn is_volatile(&self) -> bool {
+        self.0.is_volatile.load(Relaxed)
+    }
+    pub(crate) fn set_volatile(&self) {
+        self.0.is_volatile.store(true, Relaxed);
+    }
+    /// Says that a batch brought an RDD; whether one ever has.
+    pub(crate) fn has_begun(&self, now: bool) -> bool {
+        self.0.is_begun.fetch_or(now, Relaxed) || now
+    }
+    fn driver(&self) -> MutexGuard<'_, Driver<K, S>> {
+        self.0.driver.lock().expect("no user code runs under this lock")
+    }
+    pub(crate) fn spark_context(&self) -> SparkContext {
+        self.driver().sc.clone()
+    }
+    /// An error of this operator.
+    pub(super) fn wrong(&self, what: impl std::fmt::Display) -> Error {
+        Error::User(format!("the state of the {} at {}: {what}", self.0.kind, self.0.site).into())
+    }
+
+    /// A partition, settled as far as it can be.
+    ///
+    /// SUBTLE: the user's function runs under this lock. Each partition has one user at a time, so nobody waits for it but
+    /// a second task for the same partition; and a panic under it leaves what the undo list heals.
+    fn hold(&self, p: usize) -> MutexGuard<'_, Held<K, S>> {
+        let mut held = self.0.parts[p].lock().unwrap_or_else(PoisonError::into_inner);
+        held.resolve();
+        held
+    }
+    /// A partition outside of any batch.
+    pub(super) fn between<R>(&self, p: usize, f: impl FnOnce(&mut Part<K, S>) -> R) -> R {
+        f(&mut self.hold(p).part)
+    }
+    fn check(&self, a: Attempt) -> Result<()> {
+        if self.0.attempt.load(SeqCst) == a.number {
+            return Ok(());
+        }
+        Err(self.wrong(format_args!(
+            "it no longer stands at batch {}; read it in its own batch, or `cache` the stream",
+            a.time
+        )))
+    }
+    /// Applies an attempt at a batch to a partition, unless that is done; on an error or a panic the partition is as
+    /// before. `done` belongs to the attempt.
+    pub(crate) fn apply<R>(
+        &self,
+        p: usize,
+        a: Attempt,
+        done: &OnceLock<R>,
+        f: impl FnOnce(&mut Part<K, S>) -> Result<R>,
+    ) -> Result<()> {
+        struct Undo<'a, K: Key, S: Wire>(&'a mut Part<K, S>);
+        impl<K: Key, S: Wire> Drop for Undo<'_, K, S> {
+            fn drop(&mut self) {
+                self.0.undo();
+            }
+        }
+        if done.get().is_some() {
+            return Ok(());
+        }
+        let mut held = self.hold(p);
+        self.check(a)?;
+        if done.get().is_some() {
+            return Ok(());
+        }
+        held.attempt = a.number;
+        let undo = Undo(&mut held.part);
+        if undo.0.is_open() {
+            undo.0.undo();
+        }
+        let made = f(undo.0)?;
+        std::mem::forget(undo);
+        let _ = done.set(made);
+        Ok(())
+    }
+    /// Some keys and states of a partition to which the attempt has been applied, from slot `from` on; where to go on.
+    pub(crate) fn page(&self, p: usize, a: Attempt, from: u32, n: usize) -> Result<(Vec<(K, S)>, u32)> {
+        let held = self.hold(p);
+        self.check(a)?;
+        Ok(held.part.page(from, n))
+    }
+
+    /// The attempt that is on, if it is one at the batch of t.
+    pub(crate) fn attempt(&self, t: Time) -> Option<Attempt> {
+        let number = self.0.attempt.load(SeqCst);
+        (self.driver().batch == Some(t)).then_some(Attempt { time: t, number })
+    }
+    /// Says what brings the attempt to every partition.
+    pub(crate) fn applied_by(&self, rdd: &Rdd<()>) {
+        self.driver().applied = Some(rdd.clone());
+    }
+    pub(crate) fn applied(&self) -> Option<Rdd<()>> {
+        self.driver().applied.clone()
+    }
+    pub(super) fn begin(&self, t: Time) {
+        // Of an attempt that nobody settled.
+        if self.0.attempt.load(SeqCst).is_multiple_of(2) {
+            self.settle(t, false);
+        }
+        self.driver().batch = Some(t);
+        self.0.attempt.fetch_add(1, SeqCst);
+    }
+    pub(super) fn advance(&self, t: Time) -> Result<()> {
+        let (batch, applied) = {
+            let driver = self.driver();
+            (driver.batch, driver.applied.clone())
+        };
+        if batch != Some(t) {
+            return Err(self.wrong(format_args!("batch {t} was not begun")));
+        }
+        applied.map_or(Ok(()), |rdd| rdd.materialize())
+    }
+    pub(super) fn settle(&self, _: Time, ok: bool) {
+        if !self.0.attempt.load(SeqCst).is_multiple_of(2) {
+            return;
+        }
+        // First nobody may enter with the attempt any more; who is inside is waited for.
+        let number = self.0.attempt.fetch_add(1, SeqCst);
+        for held in &self.0.parts {
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            if held.attempt == number && held.outcome.is_none() {
+                held.outcome = Some(ok);
+            }
+        }
+        let (applied, initial) = {
+            let mut driver = self.driver();
+            driver.batch = None;
+            (driver.applied.take(), if ok { driver.initial.take() } else { None })
+        };
+        drop((applied, initial)); // lineages die outside the lock
+    }
+
+    /// What the state is before the first batch.
+    pub(crate) fn set_initial(&self, rdd: Option<Rdd<(K, S)>>) {
+        self.driver().initial = rdd;
+    }
+    /// Puts the initial state in, once, unless the state came from a checkpoint.
+    pub(crate) fn seed(&self, a: Attempt) -> Result<()> {
+        let initial = {
+            let driver = self.driver();
+            if driver.is_seeded { None } else { driver.initial.clone() }
+        };
+        if let Some(initial) = initial {
+            let rows = initial.hashed_at(self.site(), "initial_state", self.partitions());
+            let (store, all) = (self.clone(), (0..self.partitions()).collect());
+            rows.spark_context().run_job(&rows, all, move |p, flow, _| {
+                // Of an attempt of this task, or of this batch, that failed half-way.
+                store.between(p, |part| *part = Part::default());
+                flow.each(|rows| {
+                    store.between(p, |part| {
+                        rows.for_each(|row| part.put(row.hash, row.key, Some(row.value), a.time, false));
+                    });
+                    Ok(())
+                })
+            })?;
+        }
+        self.driver().is_seeded = true;
+        Ok(())
+    }
+    /// Whether what is there came from elsewhere: the initial state is then not wanted.
+    pub(super) fn set_seeded(&self, is_seeded: bool) {
+        self.driver().is_seeded = is_seeded;
+        self.0.is_begun.store(is_seeded, Relaxed);
+    }
+}

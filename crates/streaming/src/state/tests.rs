@@ -1,0 +1,389 @@
+//! The store beside a dull model: random batches that fail, are tried again, come twice; checkpoints and recoveries under
+//! other numbers of partitions.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+use super::*;
+use proptest::prelude::*;
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::OnceLock,
+};
+use winterbourne_engine::{Error, Key, Site, SparkConf, Wire, hash};
+
+/// What is done with a key.
+#[derive(Clone, Debug)]
+enum Op {
+    /// Looks it up and gives it no state.
+    Look,
+    Update(u8),
+    /// Changes it where it lies, if it is there.
+    Add(u8),
+    Remove,
+    /// As `update_state_by_key` does.
+    Set(Option<u8>),
+}
+#[derive(Clone, Debug)]
+enum Step {
+    /// A batch: first so many attempts that fail after so many operations each, a panic at the end or not; then whether
+    /// the last one is committed.
+    Batch { ops: Vec<(u8, Op)>, failures: Vec<(u8, bool)>, twice: bool, commit: bool },
+    /// A checkpoint of what changed, or of everything.
+    Take { everything: bool },
+    /// The process ends and comes back with so many partitions, after a last checkpoint.
+    Restart { partitions: usize },
+}
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        Just(Op::Look),
+        (0u8..4).prop_map(Op::Update),
+        (1u8..4).prop_map(Op::Add),
+        Just(Op::Remove),
+        prop::option::of(0u8..4).prop_map(Op::Set),
+    ]
+}
+fn step() -> impl Strategy<Value = Step> {
+    let batch = (
+        prop::collection::vec((0u8..40, op()), 0..60),
+        prop::collection::vec((any::<u8>(), any::<bool>()), 0..3),
+        any::<bool>(),
+        prop::bool::weighted(0.8),
+    );
+    prop_oneof![
+        6 => batch.prop_map(|(ops, failures, twice, commit)| Step::Batch { ops, failures, twice, commit }),
+        2 => any::<bool>().prop_map(|everything| Step::Take { everything }),
+        1 => (1usize..6).prop_map(|partitions| Step::Restart { partitions }),
+    ]
+}
+
+/// A state made of a small number: one that can be compared and one that cannot.
+trait Sample: Wire + PartialEq + std::fmt::Debug {
+    fn of(n: u8) -> Self;
+    fn add(&mut self, n: u8);
+}
+impl Sample for u64 {
+    fn of(n: u8) -> Self {
+        n.into()
+    }
+    fn add(&mut self, n: u8) {
+        *self += u64::from(n);
+    }
+}
+impl Sample for Vec<u8> {
+    fn of(n: u8) -> Self {
+        vec![n]
+    }
+    fn add(&mut self, n: u8) {
+        self.push(n);
+    }
+}
+type Model<S> = BTreeMap<String, (S, Time)>;
+
+fn apply_to_model<S: Sample>(model: &mut Model<S>, key: &str, op: &Op, now: Time) {
+    match op {
+        Op::Look => {}
+        Op::Update(n) | Op::Set(Some(n)) => {
+            let new = S::of(*n);
+            // What is set to what it was is left alone, where that can be known.
+            let known = std::any::TypeId::of::<S>() == std::any::TypeId::of::<u64>();
+            let left = known && matches!(op, Op::Set(_)) && model.get(key).is_some_and(|(old, _)| *old == new);
+            if !left {
+                model.insert(key.to_owned(), (new, now));
+            }
+        }
+        Op::Add(n) => {
+            if let Some((state, touched)) = model.get_mut(key) {
+                state.add(*n);
+                *touched = now;
+            }
+        }
+        Op::Remove | Op::Set(None) => drop(model.remove(key)),
+    }
+}
+fn apply_to_part<S: Sample>(part: &mut Part<String, S>, key: &String, op: &Op, now: Time) {
+    let i = part.find(hash::of(key), key);
+    match op {
+        Op::Look => {}
+        Op::Update(n) => part.state(i, now).update(S::of(*n)),
+        Op::Add(n) => {
+            if let Some(state) = part.state(i, now).get_mut() {
+                state.add(*n);
+            }
+        }
+        Op::Remove => part.state(i, now).remove(),
+        Op::Set(new) => part.set(i, new.map(S::of), now),
+    }
+}
+
+struct World<S: Sample> {
+    sc: SparkContext,
+    store: Store<String, S>,
+    model: Model<S>,
+    before: Model<S>,
+    /// What the checkpoints add up to: encoded key to record.
+    disk: BTreeMap<Vec<u8>, (u64, Vec<u8>)>,
+    disk_time: Time,
+    now: Time,
+}
+impl<S: Sample> World<S> {
+    fn new() -> Self {
+        let sc = SparkContext::new(SparkConf::empty().set_app_name("test").set_master("local[2]")).unwrap();
+        let store = Store::new("test", Site::caller(), &sc, 3);
+        let now = Time::from_millis(1_000);
+        World { sc, store, model: Model::new(), before: Model::new(), disk: BTreeMap::new(), disk_time: now, now }
+    }
+    fn run(&mut self, steps: &[Step]) {
+        for step in steps {
+            self.now = self.now + winterbourne_base::time::seconds(1);
+            match step {
+                Step::Batch { ops, failures, twice, commit } => self.batch(ops, failures, *twice, *commit),
+                Step::Take { everything } => self.take(*everything),
+                Step::Restart { partitions } => self.restart(*partitions),
+            }
+            self.check();
+        }
+    }
+    fn batch(&mut self, ops: &[(u8, Op)], failures: &[(u8, bool)], twice: bool, commit: bool) {
+        let (n, now) = (self.store.partitions(), self.now);
+        self.store.begin(now);
+        let a = self.store.attempt(now).unwrap();
+        assert!(self.store.attempt(now + winterbourne_base::time::seconds(1)).is_none());
+        let ops: Vec<(String, &Op)> = ops.iter().map(|(k, op)| (format!("key {k}"), op)).collect();
+        for p in 0..n {
+            let mine: Vec<_> = ops.iter().filter(|(k, _)| hash::partition(hash::of(k), n) == p).collect();
+            let done = OnceLock::new();
+            for (after, panics) in failures {
+                let attempt = || {
+                    self.store.apply(p, a, &done, |part| {
+                        let some = mine.len() * usize::from(*after) / 256;
+                        mine[..some].iter().for_each(|(k, op)| apply_to_part(part, k, op, now));
+                        assert!(!panics, "as asked");
+                        Err(Error::User("as asked".into()))
+                    })
+                };
+                let failed = catch_unwind(AssertUnwindSafe(attempt));
+                assert!(failed.is_err() || failed.unwrap().is_err());
+            }
+            for _ in 0..=usize::from(twice) {
+                let apply = |part: &mut Part<String, S>| {
+                    mine.iter().for_each(|(k, op)| apply_to_part(part, k, op, now));
+                    Ok(())
+                };
+                self.store.apply(p, a, &done, apply).unwrap();
+            }
+        }
+        let stats = self.store.stats();
+        self.store.settle(now, commit);
+        assert!(self.store.page(0, a, 0, 1).is_err());
+        if commit {
+            self.before.clone_from(&self.model);
+            ops.iter().for_each(|(k, op)| apply_to_model(&mut self.model, k, op, now));
+            let removed = self.before.keys().filter(|k| !self.model.contains_key(*k)).count() as u64;
+            assert_eq!((stats.keys, stats.removed), (self.model.len() as u64, removed));
+            let changed = |k: &&String| self.before.get(*k) != self.model.get(*k);
+            let least =
+                self.before.keys().chain(self.model.keys()).filter(changed).collect::<std::collections::BTreeSet<_>>();
+            assert!(stats.changed >= least.len() as u64, "{stats:?} {least:?}");
+        }
+    }
+    fn take(&mut self, everything: bool) {
+        let sections = self.store.take_changes(&self.sc, self.now, everything).unwrap();
+        if everything {
+            self.disk.clear();
+        }
+        // Ages are kept as of the last checkpoint, as whoever merges checkpoints would.
+        let passed = (self.now - self.disk_time).as_millis();
+        self.disk.values_mut().for_each(|(age, _)| *age += passed);
+        self.disk_time = self.now;
+        for section in &sections {
+            let mut reader = record::Reader::new(&section.bytes);
+            while let Some(record) = reader.next() {
+                let record::Record { key, state } = record.unwrap();
+                match state {
+                    Some((age, state)) => drop(self.disk.insert(key.to_vec(), (age, state.to_vec()))),
+                    // Only what a checkpoint knows is taken back.
+                    None => assert!(self.disk.remove(key).is_some()),
+                }
+            }
+        }
+        let on_disk: Model<S> = (self.disk.iter())
+            .map(|(key, (age, state))| {
+                let touched = self.now - winterbourne_base::time::milliseconds(*age);
+                (postcard::from_bytes(key).unwrap(), (postcard::from_bytes(state).unwrap(), touched))
+            })
+            .collect();
+        assert_eq!(on_disk, self.model);
+        assert!(self.store.take_changes(&self.sc, self.now, false).unwrap().is_empty());
+    }
+    fn restart(&mut self, partitions: usize) {
+        self.take(false);
+        self.store = Store::new("test", Site::caller(), &self.sc, partitions);
+        let sections = sections(&self.disk);
+        let stored = Stored { layout: self.store.layout().clone(), time: self.disk_time };
+        self.store.load(&self.sc, &stored, sections.len(), Arc::new(move |i| Ok(sections[i].clone()))).unwrap();
+        self.before.clone_from(&self.model);
+        assert!(self.store.take_changes(&self.sc, self.now, false).unwrap().is_empty());
+    }
+    fn check(&self) {
+        let mut found = Model::new();
+        for p in 0..self.store.partitions() {
+            self.store.between(p, |part| {
+                part.check();
+                part.changed(true, |key, state, touched| {
+                    assert_eq!(hash::partition(hash::of(key), self.store.partitions()), p);
+                    found.insert(key.clone(), (state.unwrap().clone(), touched));
+                });
+            });
+        }
+        assert_eq!(found, self.model);
+    }
+}
+/// Sections of a few records each, a key that comes back after it went included.
+fn sections(disk: &BTreeMap<Vec<u8>, (u64, Vec<u8>)>) -> Vec<Section> {
+    let records: Vec<_> = disk.iter().collect();
+    let mut out = Vec::new();
+    for some in records.chunks(3) {
+        let mut bytes = Vec::new();
+        for (key, (age, state)) in some {
+            bytes.extend([key.len() as u8]);
+            bytes.extend_from_slice(key);
+            let mut rest = Vec::new();
+            record::put_varint(*age, &mut rest);
+            rest.extend_from_slice(state);
+            bytes.push(rest.len() as u8 + 1);
+            bytes.extend(rest);
+        }
+        let gone: Vec<u8> = some.iter().flat_map(|(key, _)| [&[key.len() as u8][..], key, &[0]].concat()).collect();
+        let records = some.len() as u32;
+        // First what is there, then gone, then there again: the last word counts.
+        out.push(Section { partition: 9, records, bytes: bytes.clone() });
+        out.push(Section { partition: 9, records, bytes: gone });
+        out.push(Section { partition: 9, records, bytes });
+    }
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_store_is_its_model(steps in prop::collection::vec(step(), 1..30)) {
+        World::<u64>::new().run(&steps);
+    }
+    #[test]
+    fn a_store_of_states_that_cannot_be_compared_is_its_model(steps in prop::collection::vec(step(), 1..30)) {
+        World::<Vec<u8>>::new().run(&steps);
+    }
+    #[test]
+    fn damaged_sections_are_an_error_or_read_as_something(flips in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4), cut: usize) {
+        let store = filled(50);
+        let sc = store.spark_context();
+        let mut sections = store.take_changes(&sc, Time::from_millis(5), true).unwrap();
+        let bytes = &mut sections[0].bytes;
+        for (at, with) in flips {
+            let at = at % bytes.len();
+            bytes[at] ^= with;
+        }
+        // One end or another.
+        if cut % 2 == 0 {
+            bytes.truncate(cut % (bytes.len() + 1));
+        }
+        let again = Store::<String, Vec<u64>>::new("test", Site::caller(), &sc, 2);
+        let stored = Stored { layout: again.layout().clone(), time: Time::from_millis(5) };
+        if let Err(e) = again.load(&sc, &stored, 1, Arc::new(move |i| Ok(sections[i].clone()))) {
+            prop_assert!(e.to_string().contains("is corrupt: "), "{}", e);
+        }
+    }
+}
+
+/// Keys 0 to n, each with a list.
+fn filled(n: u64) -> Store<String, Vec<u64>> {
+    let sc = SparkContext::new(SparkConf::empty().set_app_name("test").set_master("local[1]")).unwrap();
+    let store = Store::new("test", Site::caller(), &sc, 1);
+    put_all(&store, (0..n).map(|i| (i.to_string(), Some(vec![i; 3]))));
+    store
+}
+/// One batch in partition 0.
+fn put_all<K: Key, S: Wire>(store: &Store<K, S>, all: impl IntoIterator<Item = (K, Option<S>)>) {
+    let t = Time::from_millis(1);
+    store.begin(t);
+    let done = OnceLock::new();
+    store
+        .apply(0, store.attempt(t).unwrap(), &done, |part| {
+            for (key, state) in all {
+                let i = part.find(hash::of(&key), &key);
+                part.set(i, state, t);
+            }
+            Ok(())
+        })
+        .unwrap();
+    store.settle(t, true);
+}
+
+#[test]
+fn a_section_that_ends_early_or_holds_too_much_names_its_operator() {
+    let store = filled(3);
+    let sc = store.spark_context();
+    let good = store.take_changes(&sc, Time::from_millis(1), true).unwrap().remove(0);
+    let load = |change: fn(&mut Section)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        let stored = Stored { layout: store.layout().clone(), time: Time::from_millis(1) };
+        store.load(&sc, &stored, 1, Arc::new(move |_| Ok(bad.clone()))).unwrap_err().to_string()
+    };
+    for (said, expect) in [
+        (load(|s| s.bytes.truncate(10)), "a length leads past the end"),
+        (load(|s| s.records = 4), "record 3 of 4"),
+        (load(|s| s.bytes.clear()), "the section ends there"),
+        (load(|s| s.bytes[1] = 9), "corrupt: the key: "),
+    ] {
+        assert!(said.contains(expect) && said.contains("the state of the test at "), "{said}");
+    }
+}
+#[test]
+fn what_was_stored_of_other_types_is_refused_with_their_names() {
+    let (store, sc) = (filled(1), SparkContext::new(SparkConf::empty().set_app_name("test")).unwrap());
+    let other = Layout::of::<String, u32>();
+    let said = store.accepts(&other).unwrap_err();
+    assert!(said.contains("stored as u32") && said.contains("Vec<u64> now"), "{said}");
+    let stored = Stored { layout: other, time: Time::from_millis(1) };
+    assert!(store.load(&sc, &stored, 0, Arc::new(|_| unreachable!())).is_err());
+    assert_eq!(store.accepts(&Layout::of::<String, Vec<u64>>()), Ok(Vec::new()));
+}
+#[test]
+fn memory_of_removed_keys_is_used_again_and_given_back() {
+    let store = filled(1_000);
+    let slots = |store: &Store<String, Vec<u64>>| store.between(0, |part| part.slots());
+    let gone = |keys: std::ops::Range<u64>| keys.map(|i| (i.to_string(), None));
+    put_all(&store, gone(0..100));
+    put_all(&store, (2_000..2_100).map(|i| (i.to_string(), Some(vec![i]))));
+    assert_eq!((store.stats().keys, slots(&store)), (1_000, 1_000));
+    put_all(&store, gone(100..900));
+    assert_eq!((store.stats().keys, slots(&store)), (200, 200));
+    // What a checkpoint knows stays until the next one has been told.
+    let sc = store.spark_context();
+    let told = |everything| -> u32 {
+        store.take_changes(&sc, Time::from_millis(1), everything).unwrap().iter().map(|s| s.records).sum()
+    };
+    assert_eq!(told(true), 200);
+    put_all(&store, gone(900..1_000));
+    put_all(&store, gone(2_000..2_050));
+    assert_eq!((store.stats().keys, slots(&store)), (50, 200));
+    assert_eq!((told(false), told(false)), (150, 0));
+    assert_eq!((store.stats().keys, slots(&store)), (50, 50));
+    store.clear();
+    assert_eq!((store.stats(), told(true)), (StateStats::default(), 0));
+}
+#[test]
+fn a_state_that_does_not_serialise_is_an_error_of_its_operator() {
+    #[derive(Clone, serde::Deserialize)]
+    struct Odd;
+    impl Serialize for Odd {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> std::result::Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("odd"))
+        }
+    }
+    let sc = SparkContext::new(SparkConf::empty().set_app_name("test")).unwrap();
+    let store = Store::<u8, Odd>::new("test", Site::caller(), &sc, 1);
+    put_all(&store, [(1, Some(Odd))]);
+    let said = store.take_changes(&sc, Time::from_millis(1), false).map(drop).unwrap_err().to_string();
+    assert!(said.contains("Odd does not serialise"), "{said}");
+}

@@ -1,0 +1,263 @@
+//! State survives: its effects happen once, whenever the program ends and whatever changes until it comes back.
+mod common;
+
+use common::*;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc},
+};
+use winterbourne_base::{Clock, ManualClock, Time};
+use winterbourne_engine::SparkContext;
+use winterbourne_streaming::{DStream, Error, State, StateSpec, Stepper, StreamingContext, seconds};
+use winterbourne_testkit::TEST_START;
+
+type Totals = BTreeMap<u64, u64>;
+
+/// A process that counts the records of each residue, by both stateful operators.
+struct Process {
+    clock: Arc<ManualClock>,
+    ssc: StreamingContext,
+    mapped: mpsc::Receiver<(Time, Vec<(u64, u64)>)>,
+    updated: mpsc::Receiver<(Time, Vec<(u64, u64)>)>,
+    looked_back: mpsc::Receiver<(Time, Vec<(u64, u64)>)>,
+}
+#[derive(Clone, Copy)]
+struct Shape {
+    threads: usize,
+    partitions: usize,
+    every: u64,
+}
+const SHAPE: Shape = Shape { threads: 2, partitions: 4, every: 2 };
+
+fn sum(key: &u64, value: Option<u64>, total: &mut State<'_, u64>) -> (u64, u64) {
+    let new = total.get().copied().unwrap_or(0) + value.unwrap_or(0);
+    if new.is_multiple_of(10) {
+        total.remove()
+    } else {
+        total.update(new)
+    }
+    (*key, new)
+}
+fn process(dir: &str, tape: &Tape, now: Time, shape: Shape) -> Process {
+    let clock = ManualClock::new(now);
+    let mut outs = None;
+    let ssc = StreamingContext::get_or_create(dir, || {
+        let sc = SparkContext::new(conf(&[]).set_master(&format!("local[{}]", shape.threads)))?;
+        let ssc = StreamingContext::with_clock(&sc, seconds(1), clock.clone())?;
+        let pairs: DStream<(u64, u64)> = ssc.input_stream("tape", tape.input()).map(|x| (x % 7, 1));
+        let mapped = pairs
+            .map_with_state(StateSpec::function(sum).num_partitions(shape.partitions))
+            .checkpoint(seconds(shape.every));
+        let add = |new: Vec<u64>, old: Option<u64>| Some(old.unwrap_or(0) + new.iter().sum::<u64>());
+        let updated = pairs.update_state_by_key_in(add, shape.partitions);
+        outs = Some((send(&mapped.state_snapshots()), send(&updated), send(&mapped.window(seconds(3)))));
+        Ok(ssc)
+    });
+    let (mapped, updated, looked_back) = outs.expect("it was built");
+    Process { clock, ssc: ssc.expect("a good program"), mapped, updated, looked_back }
+}
+impl Process {
+    fn start(&self) -> Stepper {
+        self.ssc.start_stepped().expect("a start")
+    }
+    /// The next batch, at its time; the totals of both operators, and how many records the window has.
+    fn step(&self, run: &mut Stepper) -> (u64, Totals, Totals, usize) {
+        self.clock.set(run.next_time().max(self.clock.now()));
+        run.step().expect("a good batch");
+        let (t, mapped) = next(&self.mapped);
+        let updated = next(&self.updated).1;
+        (second(t), mapped.into_iter().collect(), updated.into_iter().collect(), next(&self.looked_back).1.len())
+    }
+}
+/// What should be there after n batches.
+fn expected(n: u64) -> (u64, Totals, Totals, usize) {
+    let (mut mapped, mut updated) = (Totals::new(), Totals::new());
+    for x in (1..=n).flat_map(batch) {
+        *updated.entry(x % 7).or_default() += 1;
+        let new = mapped.remove(&(x % 7)).unwrap_or(0) + 1;
+        if new % 10 != 0 {
+            mapped.insert(x % 7, new);
+        }
+    }
+    let window = (1..=n).rev().take(3).map(|b| batch(b).count()).sum();
+    (n, mapped, updated, window)
+}
+/// Records of the n-th batch: some keys often, some seldom.
+fn batch(n: u64) -> impl Iterator<Item = u64> {
+    (0..n % 4 + 1).map(move |i| n * i + i * i)
+}
+fn filled(n: u64) -> Tape {
+    let tape = Tape::default();
+    (1..=n).for_each(|n| tape.push(batch(n)));
+    tape
+}
+
+#[test]
+fn a_kill_after_any_batch_loses_and_doubles_nothing() {
+    let dir = TempDir::new();
+    let tape = filled(40);
+    let first = process(&dir.at("a"), &tape, TEST_START, SHAPE);
+    let mut run = first.start();
+    for killed_after in 1..=13 {
+        assert_eq!(first.step(&mut run), expected(killed_after));
+        let copy = dir.copy(&dir.at("a"), &format!("copy-{killed_after}"));
+        let second = process(&copy, &tape, at(killed_after), SHAPE);
+        let mut again = second.start();
+        // Its completion shares a sync with the next plan: the last batch is run once more.
+        for n in killed_after..=killed_after + 3 {
+            assert_eq!(second.step(&mut again), expected(n), "killed after {killed_after}");
+        }
+    }
+}
+
+#[test]
+fn a_chain_of_orderly_ends_and_kills_with_other_threads_and_partitions_each_time() {
+    let dir = TempDir::new();
+    let tape = filled(60);
+    let mut place = dir.at("0");
+    let mut done = 0;
+    let shapes = [(1, 1, 1), (2, 5, 3), (2, 16, 10), (1, 3, 2), (2, 2, 1), (2, 7, 4)];
+    for (round, (threads, partitions, every)) in shapes.into_iter().enumerate() {
+        let p = process(&place, &tape, at(done), Shape { threads, partitions, every });
+        let mut run = p.start();
+        for _ in 0..5 {
+            done += 1;
+            assert_eq!(p.step(&mut run), expected(done), "round {round}");
+        }
+        if round % 2 == 0 {
+            place = dir.copy(&place, &format!("{}", round + 1));
+            done -= 1;
+        }
+    }
+}
+
+#[test]
+fn long_runs_compact_what_they_keep() {
+    let dir = TempDir::new();
+    let tape = filled(400);
+    let p = process(&dir.at("a"), &tape, TEST_START, Shape { every: 1, ..SHAPE });
+    let mut run = p.start();
+    for n in 1..=300 {
+        assert_eq!(p.step(&mut run), expected(n));
+    }
+    drop(run);
+    let files = std::fs::read_dir(dir.at("a/state")).expect("state files").count();
+    assert!(files < 200, "{files} state files after 300 checkpoints");
+    let again = process(&dir.at("a"), &tape, at(300), SHAPE);
+    assert_eq!(again.step(&mut again.start()), expected(301));
+}
+
+#[test]
+fn a_failing_batch_leaves_no_trace_in_what_comes_back() {
+    let dir = TempDir::new();
+    let tape = filled(20);
+    let build = |broken: bool, clock: &Arc<ManualClock>| {
+        let mut out = None;
+        let ssc = StreamingContext::get_or_create(dir.at("a"), || {
+            let sc = SparkContext::new(conf(&[("spark.streaming.batch.maxAttempts", "1")]))?;
+            let ssc = StreamingContext::with_clock(&sc, seconds(1), clock.clone())?;
+            let pairs: DStream<(u64, u64)> = ssc.input_stream("tape", tape.input()).map(|x| (x % 7, 1));
+            let mapped = pairs.map_with_state(StateSpec::function(sum)).checkpoint(seconds(1));
+            out = Some(send(&mapped.state_snapshots()));
+            let mut batches = 0;
+            mapped.foreach_rdd(move |_, _| {
+                batches += 1;
+                if broken && batches == 4 { Err("as asked".into()) } else { Ok(()) }
+            });
+            Ok(ssc)
+        });
+        (ssc.expect("built"), out.expect("built"))
+    };
+    let clock = ManualClock::new(TEST_START);
+    let (ssc, out) = build(true, &clock);
+    let mut run = ssc.start_stepped().expect("a start");
+    (0..3).for_each(|_| drop(run.step().expect("a batch")));
+    run.step().expect_err("as asked");
+    drop((run, out));
+    let (ssc, out) = build(false, &ManualClock::new(at(4)));
+    let mut run = ssc.start_stepped().expect("a start");
+    run.step().expect("the batch that failed");
+    let (t, totals) = next(&out);
+    assert_eq!((second(t), totals.into_iter().collect::<Totals>()), (4, expected(4).1));
+}
+
+#[test]
+fn state_without_a_directory_is_refused_with_the_remedies_unless_it_is_volatile() {
+    let (_, ssc) = manual(&[]);
+    let (_, numbers) = queue(&ssc);
+    let pairs = numbers.map(|x| (x, x));
+    out(&pairs.map_with_state(StateSpec::function(sum)).map(|(_, n)| n));
+    let Err(Error::Graph(errors)) = ssc.start_stepped() else { panic!("it was not refused") };
+    assert!(errors[0].what.contains("ssc.checkpoint(") && errors[0].what.contains(".volatile()"), "{errors:?}");
+    assert!(errors[0].site.to_string().contains("state_recovery.rs"));
+    let (_, ssc) = manual(&[]);
+    let (_, numbers) = queue(&ssc);
+    out(&numbers.map(|x| (x, x)).map_with_state(StateSpec::function(sum)).volatile().map(|(_, n)| n));
+    drop(ssc.start_stepped().expect("its user accepts the loss"));
+}
+
+#[test]
+fn state_that_would_be_lost_needs_consent() {
+    let dir = TempDir::new();
+    let tape = filled(20);
+    let first = process(&dir.at("a"), &tape, TEST_START, SHAPE);
+    let mut run = first.start();
+    let ids = run.operator_ids();
+    let gone = ids.iter().find(|id| id.starts_with("update_state_by_key")).expect("it has an id").clone();
+    first.step(&mut run);
+    drop(run);
+    let build = |settings: Settings<'_>| {
+        let clock = ManualClock::new(at(1));
+        StreamingContext::get_or_create(dir.at("a"), || {
+            let sc = SparkContext::new(conf(settings))?;
+            let ssc = StreamingContext::with_clock(&sc, seconds(1), clock.clone())?;
+            let pairs: DStream<(u64, u64)> = ssc.input_stream("tape", tape.input()).map(|x| (x % 7, 1));
+            out(&pairs.map_with_state(StateSpec::function(sum)).map(|(_, n)| n));
+            Ok(ssc)
+        })
+        .expect("built")
+    };
+    let Err(Error::Recovery { what, .. }) = build(&[]).start_stepped() else { panic!("it was not refused") };
+    assert!(what.contains(&gone) && what.contains("spark.streaming.recovery.drop"), "{what}");
+    let mut run = build(&[("spark.streaming.recovery.drop", &gone)]).start_stepped().expect("with consent");
+    run.step().expect("a batch");
+}
+
+#[test]
+fn a_damaged_state_file_falls_back_and_replays() {
+    let dir = TempDir::new();
+    let tape = filled(40);
+    let first = process(&dir.at("a"), &tape, TEST_START, Shape { every: 3, ..SHAPE });
+    let mut run = first.start();
+    (0..20).for_each(|_| drop(first.step(&mut run)));
+    drop(run);
+    let mut files: Vec<_> =
+        std::fs::read_dir(dir.at("a/state")).expect("state").map(|e| e.expect("an entry").path()).collect();
+    files.sort();
+    let newest = files.pop().expect("a state file");
+    let mut bytes = std::fs::read(&newest).expect("readable");
+    bytes[20] ^= 1;
+    std::fs::write(&newest, bytes).expect("writable");
+    let again = process(&dir.at("a"), &tape, at(20), SHAPE);
+    let mut run = again.start();
+    assert_eq!(again.step(&mut run), expected(21));
+}
+
+#[test]
+fn receipts_of_a_recovered_stream_are_those_of_a_calm_one() {
+    let dir = TempDir::new();
+    let tape = filled(40);
+    let receipt = |p: &Process| p.ssc.status().durable.map(|d| (d.sequence, d.receipt));
+    let calm = process(&dir.at("calm"), &tape, TEST_START, SHAPE);
+    let mut run = calm.start();
+    (0..12).for_each(|_| drop(calm.step(&mut run)));
+    let first = process(&dir.at("a"), &tape, TEST_START, SHAPE);
+    let mut run = first.start();
+    (0..5).for_each(|_| drop(first.step(&mut run)));
+    let copy = dir.copy(&dir.at("a"), "copy");
+    let second = process(&copy, &tape, at(5), SHAPE);
+    let mut run = second.start();
+    (0..8).for_each(|_| drop(second.step(&mut run)));
+    assert_eq!(receipt(&second), receipt(&calm));
+    assert_eq!(receipt(&second).map(|r| r.0), Some(12));
+}
