@@ -24,7 +24,9 @@ pub use context::StreamingContext;
 pub use dstream::DStream;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};
-pub use input::{Input, Planned, QueueOptions, RddQueue, ReceiverWatch, Supply, Tick};
+pub use input::{
+    FileCounts, FileStreamOptions, Input, Planned, QueueOptions, RddQueue, ReceiverWatch, StreamFile, Supply, Tick,
+};
 pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState, SocketReceiver, Stopped, Tolerated};
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
 pub use winterbourne_engine::BoxError;
