@@ -51,7 +51,10 @@ pub use rdd::{OnBadRecord, Rdd, Shape};
 pub use scope::JobScope;
 pub use show::show;
 pub use site::Site;
-pub use source::lines::{LineCut, LineCutter};
+pub use source::{
+    lines::{LineCut, LineCutter},
+    listed::why_not_text,
+};
 pub use task::{Task, at};
 pub use text::{Split, Text};
 pub use winterbourne_base::SparkConf;

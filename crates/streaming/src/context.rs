@@ -117,6 +117,10 @@ impl StreamingContext {
     pub fn batch_duration(&self) -> Duration {
         self.inner.batch
     }
+    /// The clock of every timer of this context.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.control.clock
+    }
     pub(crate) fn graph(&self) -> &Graph {
         &self.inner.graph
     }

@@ -26,7 +26,9 @@ pub use dstream::{DStream, MapWithStateDStream, StateSpec};
 pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};
-pub use input::{Input, Planned, QueueOptions, RddQueue, ReceiverWatch, Supply, Tick};
+pub use input::{
+    FileCounts, FileStreamOptions, Input, Planned, QueueOptions, RddQueue, ReceiverWatch, StreamFile, Supply, Tick,
+};
 pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState, SocketReceiver, Stopped, Tolerated};
 pub use state::State;
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};

@@ -1,5 +1,6 @@
 //! Where records come from: memory, a range of numbers, text files.
 pub(crate) mod lines;
+pub(crate) mod listed;
 mod memory;
 mod splits;
 mod text_file;

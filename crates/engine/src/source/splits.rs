@@ -13,6 +13,10 @@ use std::{
 const BLOCK: u64 = 128 << 20;
 /// The last piece of a file may be this much longer than a split, in tenths.
 const SLOP_TENTHS: u64 = 11;
+/// What opening a file costs, as bytes that could be read meanwhile.
+const OPENING: u64 = 32 << 10;
+/// Less work than this is not worth a partition of its own.
+const LEAST: u64 = 1 << 20;
 
 /// A range of bytes of one file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +24,8 @@ pub(super) struct Split {
     pub(super) path: Arc<PathBuf>,
     pub(super) from: u64,
     pub(super) to: u64,
+    /// How long the file was when it was listed, if that is all that may be read of it.
+    pub(super) size: Option<u64>,
 }
 
 /// The files a path means, with their sizes: directories and globs in the order of names.
@@ -90,15 +96,44 @@ pub(super) fn cut(files: Vec<(PathBuf, u64)>, min: usize, whole: impl Fn(&Path) 
     let size = (total / min.max(1) as u64).clamp(1, BLOCK);
     let mut out = Vec::new();
     for (path, len) in files {
-        let (path, mut from) = (Arc::new(path), 0);
-        let cuttable = !whole(&path);
-        while cuttable && u128::from(len - from) * 10 > u128::from(size) * u128::from(SLOP_TENTHS) {
-            out.push(Split { path: path.clone(), from, to: from + size });
-            from += size;
-        }
-        if from < len {
-            out.push(Split { path, from, to: len });
-        }
+        let whole = whole(&path);
+        cut_one(path, len, size, whole, None, |split| out.push(split));
+    }
+    out
+}
+
+fn cut_one(path: PathBuf, len: u64, by: u64, whole: bool, size: Option<u64>, mut take: impl FnMut(Split)) {
+    let (path, mut from) = (Arc::new(path), 0);
+    while !whole && u128::from(len - from) * 10 > u128::from(by) * u128::from(SLOP_TENTHS) {
+        take(Split { path: path.clone(), from, to: from + by, size });
+        from += by;
+    }
+    if from < len {
+        take(Split { path, from, to: len, size });
+    }
+}
+
+/// Cuts files that were listed before, of these lengths, and packs the pieces in their order into partitions of about
+/// the same work: a thousand tiny files are a few partitions, a large one is several.
+pub(super) fn pack(files: Vec<(PathBuf, u64)>, parallelism: usize, whole: impl Fn(&Path) -> bool) -> Vec<Vec<Split>> {
+    let total = files.iter().fold(0u64, |sum, f| sum.saturating_add(f.1).saturating_add(OPENING));
+    let size = (total / parallelism.max(1) as u64).clamp(LEAST, BLOCK);
+    let (mut out, mut load) = (Vec::<Vec<Split>>::new(), 0);
+    for (path, len) in files {
+        let whole = whole(&path);
+        cut_one(path, len, size, whole, Some(len), |split| {
+            let work = split.to - split.from + OPENING;
+            match out.last_mut() {
+                Some(open) if load + work <= size + size / 10 => {
+                    open.push(split);
+                    load += work;
+                }
+                _ => {
+                    out.push(vec![split]);
+                    load = work;
+                }
+            }
+        });
     }
     out
 }
@@ -124,6 +159,27 @@ mod tests {
             assert_eq!(count(lens, min), expect, "{lens:?} in {min}");
         }
         assert_eq!(cut(vec![("f".into(), 1 << 30)], 4, |_| true).len(), 1);
+    }
+    #[test]
+    fn small_files_share_partitions_and_large_ones_are_cut() {
+        let kib = 1u64 << 10;
+        for (count, len, parallelism, expect) in [
+            (0usize, 0, 2, vec![]),
+            (3, 0, 2, vec![]), // nothing to read
+            (3, kib, 2, vec![3]),
+            (100, kib, 4, vec![34, 34, 32]),
+            (1, 4096 * kib, 2, vec![1, 1]),
+            (1, (1 << 20) * kib, 2, vec![1; 8]),
+            (2, 1024 * kib, 8, vec![1, 1]),
+        ] {
+            let files = (0..count).map(|i| (format!("{i}").into(), len)).collect();
+            let packed = pack(files, parallelism, |_| false);
+            let counts: Vec<_> = packed.iter().map(Vec::len).collect();
+            assert_eq!(counts, expect, "{count} of {len} for {parallelism}");
+            assert!(packed.iter().flatten().all(|s| s.size == Some(len)));
+        }
+        let zipped = pack(vec![("a".into(), 1 << 30), ("b".into(), 1)], 2, |_| true);
+        assert_eq!(zipped.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
     }
     #[test]
     fn splits_cover_the_file_without_overlap() {

@@ -67,13 +67,13 @@ impl SparkContext {
 
 /// How a file is compressed, by the ending of its name. Such a file cannot be cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Packed {
+pub(super) enum Packed {
     Gzip,
     /// Known, and not read by this build.
     Other(&'static str),
 }
 impl Packed {
-    fn by_name(path: &Path) -> Option<Self> {
+    pub(super) fn by_name(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "gz" => Some(Packed::Gzip),
             "bz2" => Some(Packed::Other("bzip2")),
@@ -86,7 +86,7 @@ impl Packed {
 }
 
 /// Reads the lines that start within a split: skips up to the first line end, finishes its last line.
-struct Reader {
+pub(super) struct Reader {
     split: Split,
     site: Site,
     /// The file from byte `at` on, unpacked.
@@ -99,32 +99,43 @@ struct Reader {
     /// The line in progress started in the split before.
     skip_first: bool,
     ended: bool,
+    /// The file has at least this many bytes, packed or not.
+    least: u64,
 }
 impl Reader {
-    fn open(mut split: Split, site: Site) -> Result<Self> {
+    pub(super) fn open(mut split: Split, site: Site) -> Result<Self> {
         let failed = |doing, source| Error::Input { doing, path: split.path.to_path_buf(), site, source };
         let mut file = File::open(&*split.path).map_err(|e| failed("opening", e))?;
+        let size = split.size.unwrap_or(u64::MAX);
+        if split.size.is_some() {
+            let len = file.metadata().map_err(|e| failed("looking at", e))?.len();
+            if len < size {
+                return Err(failed("reading", shrunk(len, size)));
+            }
+        }
+        let mut least = split.size.unwrap_or(0);
         // One byte earlier: if it ends a line, the first line of this split is whole.
         let at = split.from.saturating_sub(1);
         let file: Box<dyn Read + Send> = match Packed::by_name(&split.path) {
             None => {
                 file.seek(SeekFrom::Start(at)).map_err(|e| failed("seeking in", e))?;
-                Box::new(file)
+                Box::new(file.take(size - at))
             }
             Some(Packed::Gzip) => {
                 // How long it is unpacked nobody knows before its end.
                 split.to = u64::MAX;
-                Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(BLOCK, file)))
+                least = 0;
+                Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(BLOCK, file.take(size))))
             }
             Some(Packed::Other(format)) => {
-                let why = format!("{format} files are not read yet: unpack it, or use gzip");
-                return Err(failed("unpacking", io::Error::new(io::ErrorKind::Unsupported, why)));
+                return Err(failed("unpacking", io::Error::new(io::ErrorKind::Unsupported, unread(format))));
             }
         };
         let skip_first = split.from > 0;
-        Ok(Reader { split, site, file, cutter: LineCutter::new(LONGEST_LINE), at, mark: 0, skip_first, ended: false })
+        let cutter = LineCutter::new(LONGEST_LINE);
+        Ok(Reader { split, site, file, cutter, at, mark: 0, skip_first, ended: false, least })
     }
-    fn next_block(&mut self) -> Result<Option<LineCut>> {
+    pub(super) fn next_block(&mut self) -> Result<Option<LineCut>> {
         while !self.ended {
             let start = self.at - self.cutter.pending() as u64; // of the line in progress
             // A line from an earlier split that is still open at the end of this one leaves no line to start in it.
@@ -141,6 +152,10 @@ impl Reader {
             self.mark += mark as u64;
             self.at += got as u64;
             self.ended = got == 0;
+            if self.ended && self.at < self.least {
+                let (path, source) = (self.split.path.to_path_buf(), shrunk(self.at, self.least));
+                return Err(Error::Input { doing: "reading", path, site: self.site, source });
+            }
             let cut = self.cut(buf, start + mark as u64)?;
             if !cut.lines.is_empty() {
                 return Ok(Some(cut));
@@ -180,6 +195,15 @@ impl Reader {
         }
         Ok(cut)
     }
+}
+/// A file that was cut down since it was listed.
+fn shrunk(len: u64, size: u64) -> io::Error {
+    let why = format!("it has {len} bytes now and had {size} when it was listed; put it back as it was");
+    io::Error::new(io::ErrorKind::UnexpectedEof, why)
+}
+/// Why a compressed file is not read.
+pub(super) fn unread(format: &str) -> String {
+    format!("{format} files are not read yet: unpack it, or use gzip")
 }
 /// Where the line at `offset` starts, a byte-order mark before it counted in.
 fn line_start(offset: u64, mark: u64) -> u64 {

@@ -6,10 +6,12 @@
 //!
 //! [`plan`]: Input::plan
 //! [`read`]: Input::read
+mod files;
 mod node;
 mod queue;
 mod receiver;
 
+pub use files::{FileCounts, FileStreamOptions, StreamFile};
 pub(crate) use node::{InputNode, PlannedInput, add_input};
 pub(crate) use queue::QueueInput;
 pub use queue::{QueueOptions, RddQueue};

@@ -38,9 +38,14 @@ keys! {
     /// The largest block that a raw socket stream accepts.
     RAW_MAX_BLOCK_SIZE: Bytes = "spark.streaming.raw.maxBlockSizeBytes" { no_effect: super::LATER, default: Some("1g"), rule: Rule::Positive }
 
-    /// How far back a file stream looks for files it has not read.
+    /// How old a file may be, by its modification time, when a file stream first sees it; older ones are left out and
+    /// counted.
     FILE_MIN_REMEMBER_DURATION: Duration = "spark.streaming.fileStream.minRememberDuration" {
-        no_effect: super::LATER,
         default: Some("60s"), unit: Unit::Seconds, aliases: &["spark.streaming.minRememberDuration"]
+    }
+
+    /// The most files that a file stream reads in one batch; the others wait for the next.
+    FILE_MAX_PER_BATCH: usize = "spark.streaming.fileStream.maxFilesPerBatch" {
+        default: Some("10000"), rule: Rule::Positive, unit: Unit::Of("files")
     }
 }
