@@ -3,6 +3,8 @@
 //! - [`time`]: points in time, durations and intervals, in whole milliseconds;
 //! - [`clock`]: the only way to learn the time or to wait for it, real and manual;
 //! - [`mod@thread`] and [`signal`]: named threads, and what Ctrl-C means;
+//! - [`storage`] and [`journal`]: the only way to keep something, on a disk or a simulated one, and records in order;
+//! - [`failpoint`]: places where tests let a process die;
 //! - [`memory`]: what becomes of freed memory;
 //! - [`conf`]: the registry of configuration keys and [`SparkConf`].
 //!
@@ -10,13 +12,17 @@
 //! [`Clock`] and call [`thread::spawn`], so that a test can drive a whole program by hand.
 //!
 //! This crate refuses to know what an RDD, a stream or a batch is, and holds no global mutable state except the
-//! process's signal handlers and two settings of its allocator.
+//! process's signal handlers, two settings of its allocator, the serial number of unfinished files and, with the feature
+//! `failpoints`, how often each was hit.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod clock;
 pub mod conf;
+pub mod failpoint;
+pub mod journal;
 pub mod memory;
 pub mod signal;
+pub mod storage;
 pub mod thread;
 pub mod time;
 
