@@ -12,7 +12,8 @@
 //! [`Clock`] and call [`thread::spawn`], so that a test can drive a whole program by hand.
 //!
 //! This crate refuses to know what an RDD, a stream or a batch is, and holds no global mutable state except the
-//! process's signal handlers and two settings of its allocator.
+//! process's signal handlers, two settings of its allocator, the serial number of unfinished files and, with the feature
+//! `failpoints`, how often each was hit.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod build;

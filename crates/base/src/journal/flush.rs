@@ -32,12 +32,6 @@ impl Writer {
         Self { storage, dir, file: None }
     }
 
-    /// Opens a segment that is there, and makes durable what it holds.
-    pub(super) fn resume(&mut self, segment: u64) -> Result<()> {
-        self.open(segment)?;
-        self.sync()
-    }
-
     /// Writes the chunks, and makes them durable. After an error it is unknown which of them are.
     fn write_all(&mut self, chunks: &[Arc<Chunk>]) -> Result<()> {
         for chunk in chunks {
@@ -52,13 +46,14 @@ impl Writer {
         self.sync()
     }
 
-    fn open(&mut self, segment: u64) -> Result<()> {
+    /// Goes on with this segment, new or not. By the contract of the storage what it holds is durable now.
+    pub(super) fn open(&mut self, segment: u64) -> Result<()> {
         let name = name(&self.dir, segment);
         failpoint::hit("journal.segment.before_open");
         let file = self.storage.append(&name);
         let file = file.map_err(error::io("open a segment of the journal", self.storage.describe(&name)))?;
         failpoint::hit("journal.segment.after_open");
-        self.file = Some(Open { segment, file, dirty: true });
+        self.file = Some(Open { segment, file, dirty: false });
         Ok(())
     }
 

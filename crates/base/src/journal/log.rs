@@ -16,6 +16,7 @@ use crate::storage::Storage;
 const MOST_WAITING: u64 = 8 << 20;
 
 /// Records in order, durable when asked for; see the [module](super) for the layout and the promises.
+/// Dropping it forgets what was appended and not synced.
 ///
 /// ```
 /// use std::sync::Arc;

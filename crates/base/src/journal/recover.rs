@@ -45,8 +45,10 @@ pub(super) struct Recovered {
     pub(super) opened: Opened,
 }
 
-/// 1. Lists the segments, and makes durable what the last one holds; 2. reads them, changing nothing; 3. cuts a torn
-/// tail; 4. opens the last one.
+/// 1. Lists the segments, and makes durable what the last one holds;
+/// 2. reads them, changing nothing;
+/// 3. cuts a torn tail;
+/// 4. opens the last one.
 pub(super) fn recover(
     storage: &Arc<dyn Storage>,
     dir: &str,
@@ -56,7 +58,7 @@ pub(super) fn recover(
     let segments = segments(&**storage, dir)?;
     if let Some(last) = segments.last() {
         // What the process before us wrote may be in the memory of the system only, if it was killed.
-        Writer::new(Arc::clone(storage), dir.to_owned()).resume(*last)?;
+        Writer::new(Arc::clone(storage), dir.to_owned()).open(*last)?;
     }
     let mut opened = Opened::default();
     let mut end = End { segment: 0, offset: 0, records: 0 };
@@ -87,7 +89,7 @@ pub(super) fn recover(
     }
     let mut writer = Writer::new(Arc::clone(storage), dir.to_owned());
     if end.offset > 0 {
-        writer.resume(end.segment)?;
+        writer.open(end.segment)?;
         writer.expect_end(end.offset)?;
     }
     let tail = Tail::new(options.segment_bytes, end.segment, end.offset, end.records);

@@ -4,3 +4,4 @@ pub(crate) mod listed;
 mod memory;
 mod splits;
 mod text_file;
+mod zlib;
