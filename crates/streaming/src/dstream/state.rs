@@ -10,12 +10,12 @@ use crate::{
 };
 use std::{
     marker::PhantomData,
-    ops::Deref,
+    ops::{Deref, Range},
     sync::{Arc, OnceLock},
 };
 use winterbourne_base::{Time, conf::keys};
 use winterbourne_engine::{
-    CHUNK, Chunk, Data, Flow, Hashed, Key, Rdd, Result, Shape, Site, Task, Wire, at,
+    CHUNK, Chunk, Data, Error, Flow, Hashed, Key, Rdd, Result, Shape, Site, Task, Wire, at,
     lineage::{Count, Partitioner},
 };
 
@@ -76,7 +76,7 @@ impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
         let call = move |part: &mut Part<K, S>, slot, k: &K, v, now, out: &mut Vec<E>| {
             let mut state = part.state(slot, now);
             f(now, k, Some(v), &mut state, out);
-            state.into_misuse().map_or(Ok(()), |wrong| Err(winterbourne_engine::Error::User(wrong.into())))
+            state.into_misuse().map_or(Ok(()), |wrong| Err(Error::User(wrong.into())))
         };
         let each =
             move |part: &mut Part<K, S>, slots: &[u32], rows: Chunk<Hashed<K, V>>, now, out: &mut Vec<E>| match rows {
@@ -423,8 +423,7 @@ fn map_partition<K: Key, V: Wire, S: Wire, E: Data>(
     let (mut emitted, mut slots) = (Vec::new(), Vec::with_capacity(CHUNK));
     flow.each(|rows| {
         at(site);
-        slots.clear();
-        slots.extend(rows.as_slice().iter().map(|row| part.find(row.hash, &row.key)));
+        part.find_all(rows.as_slice().iter().map(|row| (row.hash, &row.key)), &mut slots);
         let mut out = Vec::with_capacity(rows.len());
         each(part, &slots, rows, now, &mut out)?;
         if !out.is_empty() {
@@ -446,34 +445,35 @@ fn update_partition<K: Key, V: Wire, S: Wire>(
 ) -> Result<()> {
     // Slot and number of each value, in one word: sorted, they meet the slots in their order, values of one in theirs.
     let (mut order, mut values): (Vec<u64>, Vec<Option<V>>) = (Vec::new(), Vec::new());
+    let mut slots = Vec::with_capacity(CHUNK);
     flow.each(|rows| {
         at(site);
-        let first = values.len();
-        order.extend(
-            rows.as_slice()
-                .iter()
-                .enumerate()
-                .map(|(i, row)| u64::from(part.find(row.hash, &row.key)) << 32 | (first + i) as u64),
-        );
+        part.find_all(rows.as_slice().iter().map(|row| (row.hash, &row.key)), &mut slots);
+        // The number of a value has half a word.
+        if values.len() + rows.len() > u32::MAX as usize {
+            return Err(Error::User("more than 2^32 values in one partition of one batch; use more partitions".into()));
+        }
+        order.extend(slots.iter().zip(values.len() as u64..).map(|(&slot, n)| u64::from(slot) << 32 | n));
         rows.for_each(|row| values.push(Some(row.value)));
         Ok(())
     })?;
     at(site);
     order.sort_unstable();
-    let mut given = order.into_iter().peekable();
-    for i in 0..part.slots() {
-        if (i as usize).is_multiple_of(CHUNK) {
+    let without_values = |part: &mut Part<K, S>, slots: Range<u32>| -> Result<()> {
+        for from in slots.clone().step_by(CHUNK) {
             task.check()?;
+            part.update_all(from..slots.end.min(from + CHUNK as u32), now, |state| f(Vec::new(), Some(state)));
         }
-        let mut mine = Vec::new();
-        while let Some(next) = given.next_if(|&next| next >> 32 == u64::from(i)) {
-            mine.extend(values[next as u32 as usize].take());
-        }
-        let before = part.get(i);
-        if before.is_some() || !mine.is_empty() {
-            let new = f(mine, before.cloned());
-            part.set(i, new, now);
-        }
+        Ok(())
+    };
+    let mut next = 0;
+    for of_one in order.chunk_by(|a, b| a >> 32 == b >> 32) {
+        let slot = (of_one[0] >> 32) as u32;
+        without_values(part, next..slot)?;
+        let mine = of_one.iter().filter_map(|&n| values[n as u32 as usize].take()).collect();
+        let new = f(mine, part.get(slot).cloned());
+        part.set(slot, new, now);
+        next = slot + 1;
     }
-    Ok(())
+    without_values(part, next..part.slots())
 }
