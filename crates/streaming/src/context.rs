@@ -447,6 +447,17 @@ impl StreamingContext {
                 GraphError { site: m.site, what }
             }));
         }
+        if directory.is_some() {
+            let kept = metas().filter_map(|m| Some((m, m.stateful.as_ref().filter(|s| !s.is_volatile())?)));
+            errors.extend(kept.filter_map(|(m, state)| {
+                let what = format!(
+                    "{}: {}; keep another type, or accept the loss with .volatile()",
+                    m.kind,
+                    state.unstorable()?
+                );
+                Some(GraphError { site: m.site, what })
+            }));
+        }
         let sites: Vec<Site> = metas().filter(|m| m.is_input()).map(|m| m.site).collect();
         let inputs = parts.inputs.clone();
         drop(parts); // inputs may be the user's own code

@@ -16,6 +16,7 @@ use winterbourne_testkit::{StreamTester, TEST_START, TestInput, lanes::run_on_la
 const VOLATILE: Settings<'_> = &[("spark.streaming.state.volatile", "true")];
 
 type Pairs = Vec<(char, u64)>;
+type Fed = (StreamTester, TestInput<(char, u64)>, DStream<(char, u64)>);
 
 /// Adds values up; emits key and sum.
 fn summing() -> StateSpec<char, u64, u64, (char, u64)> {
@@ -32,7 +33,7 @@ fn totals(values: Vec<u64>, total: Option<u64>) -> Option<u64> {
     Some(total.unwrap_or(0) + values.iter().sum::<u64>())
 }
 /// A tester with pairs going in.
-fn pairs(settings: Settings<'_>) -> (StreamTester, TestInput<(char, u64)>, DStream<(char, u64)>) {
+fn pairs(settings: Settings<'_>) -> Fed {
     let tester = tester(settings);
     let (feed, stream) = tester.input();
     (tester, feed, stream)
@@ -42,12 +43,12 @@ fn pairs(settings: Settings<'_>) -> (StreamTester, TestInput<(char, u64)>, DStre
 struct Trip(Arc<Mutex<Vec<(usize, &'static str)>>>, Arc<AtomicUsize>);
 impl Trip {
     fn at(self, n: usize, how: &'static str) -> Self {
-        self.0.lock().unwrap().push((n, how));
+        self.0.lock().expect("plain list").push((n, how));
         self
     }
     fn step(&self) -> Result<(), &'static str> {
         let n = self.1.fetch_add(1, Relaxed) + 1;
-        let how = self.0.lock().unwrap().iter().find(|(at, _)| *at == n).map(|(_, how)| *how);
+        let how = self.0.lock().expect("plain list").iter().find(|(at, _)| *at == n).map(|(_, how)| *how);
         match how {
             Some("panic") => panic!("tripped"),
             Some(_) => Err("tripped"),
@@ -591,7 +592,10 @@ fn lanes_agree_on_the_state() {
         // A state in one partition, which one lane has alone, and one in three.
         let (one, three) = (stream.map_with_state(spec(1)), stream.map_with_state(spec(3)));
         let all = stream.update_state_by_key_in(totals, 3);
-        one.foreach_rdd(|rdd, _| Ok(drop(rdd.take(1)?)));
+        one.foreach_rdd(|rdd, _| {
+            assert!(rdd.take(1)?.len() <= 1);
+            Ok(())
+        });
         three.foreach_rdd(|_, _| Ok(()));
         let out = Arc::new(Mutex::new(Vec::new()));
         for stream in [one.state_snapshots(), three.state_snapshots(), all.clone(), all.window(seconds(2))] {

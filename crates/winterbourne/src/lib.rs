@@ -13,7 +13,7 @@ pub use winterbourne_base::{
     time::{milliseconds, minutes, seconds},
 };
 pub use winterbourne_engine::{BoxError, OnBadRecord, Rdd, SparkContext, Text};
-pub use winterbourne_streaming::{DStream, Intake, RddQueue, Receiver, Stop, StreamingContext};
+pub use winterbourne_streaming::{DStream, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext};
 
 /// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,
 /// unless the program has set a `tracing` subscriber of its own before. `WINTERBOURNE_LOG` says from which level on:
@@ -48,7 +48,7 @@ pub mod prelude {
         time::{milliseconds, minutes, seconds},
     };
     pub use winterbourne_engine::{BoxError, OnBadRecord, Rdd, SparkContext, Text};
-    pub use winterbourne_streaming::{DStream, Intake, RddQueue, Receiver, Stop, StreamingContext};
+    pub use winterbourne_streaming::{DStream, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext};
 }
 
 /// The snippets of the guide, compiled and run.

@@ -59,7 +59,7 @@ impl SparkContext {
 /// ```
 pub fn why_not_text(path: &Path) -> Option<String> {
     match Packed::by_name(path)? {
-        Packed::Gzip => None,
+        Packed::Gzip | Packed::Zlib => None,
         Packed::Other(format) => Some(unread(format)),
     }
 }

@@ -6,16 +6,16 @@
 use super::DStream;
 use crate::{
     graph::{StreamMeta, StreamOp},
-    state::{Attempt, Part, State, Store},
+    state::{Attempt, Migration, Part, State, Store, migrate_from},
 };
 use std::{
     marker::PhantomData,
-    ops::Deref,
+    ops::{Deref, Range},
     sync::{Arc, OnceLock},
 };
 use winterbourne_base::{IntoDuration, Time, conf::keys};
 use winterbourne_engine::{
-    CHUNK, Chunk, Data, Flow, Hashed, Key, Rdd, Result, Shape, Site, Task, Wire, at,
+    CHUNK, Chunk, Data, Error, Flow, Hashed, Key, Rdd, Result, Shape, Site, Task, Wire, at,
     lineage::{Count, Partitioner},
 };
 
@@ -45,6 +45,7 @@ pub struct StateSpec<K: Data, V: Data, S: Data, E: Data> {
     each: Arc<Each<K, V, S, E>>,
     partitions: Option<usize>,
     initial: Option<Rdd<(K, S)>>,
+    migrations: Vec<Migration<S>>,
     is_volatile: bool,
 }
 
@@ -76,7 +77,7 @@ impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
         let call = move |part: &mut Part<K, S>, slot, k: &K, v, now, out: &mut Vec<E>| {
             let mut state = part.state(slot, now);
             f(now, k, Some(v), &mut state, out);
-            state.into_misuse().map_or(Ok(()), |wrong| Err(winterbourne_engine::Error::User(wrong.into())))
+            state.into_misuse().map_or(Ok(()), |wrong| Err(Error::User(wrong.into())))
         };
         let each =
             move |part: &mut Part<K, S>, slots: &[u32], rows: Chunk<Hashed<K, V>>, now, out: &mut Vec<E>| match rows {
@@ -88,7 +89,7 @@ impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
                     .zip(slots)
                     .try_for_each(|(row, &i)| call(part, i, &row.key, row.value.clone(), now, out)),
             };
-        StateSpec { each: Arc::new(each), partitions: None, initial: None, is_volatile: false }
+        StateSpec { each: Arc::new(each), partitions: None, initial: None, migrations: Vec::new(), is_volatile: false }
     }
     /// Spreads the state over this many partitions, instead of `spark.streaming.state.partitions`.
     pub fn num_partitions(mut self, partitions: usize) -> Self {
@@ -99,6 +100,32 @@ impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
     /// show them at once. Not used when the state comes back from a checkpoint.
     pub fn initial_state(mut self, initial: Rdd<(K, S)>) -> Self {
         self.initial = Some(initial);
+        self
+    }
+    /// How a state that an earlier build of the program stored as `Old` becomes one of today's. State is stored with the
+    /// names and types of its fields: fields in another order, wider integers and added fields with `#[serde(default)]`
+    /// need nothing; what else differs is refused at the start, and this is the way through. Keep the old definition in the
+    /// program, under any name. Several may be given, one for each earlier layout.
+    ///
+    /// ```
+    /// use winterbourne_streaming::{State, StateSpec};
+    /// use serde::{Deserialize, Serialize};
+    /// #[derive(Clone, Serialize, Deserialize)]
+    /// struct OldVisits { count: u32, last_page: String }
+    /// #[derive(Clone, Serialize, Deserialize)]
+    /// struct Visits { count: u64, pages: Vec<String> }
+    ///
+    /// let spec = StateSpec::function(|_user: &String, page: Option<String>, visits: &mut State<'_, Visits>| {
+    ///     let mut v = visits.get().cloned().unwrap_or(Visits { count: 0, pages: vec![] });
+    ///     v.count += 1;
+    ///     v.pages.extend(page);
+    ///     visits.update(v);
+    /// })
+    /// .migrate(|old: OldVisits| Visits { count: old.count.into(), pages: vec![old.last_page] });
+    /// # let _ = spec;
+    /// ```
+    pub fn migrate<Old: Wire>(mut self, f: impl Fn(Old) -> S + Send + Sync + 'static) -> Self {
+        self.migrations.push(migrate_from(move |old| Ok(f(old))));
         self
     }
     /// Accepts that the state is lost when the process ends; see [`DStream::volatile`].
@@ -159,7 +186,7 @@ impl<K: Key, V: Wire, S: Wire, E: Data> MapWithStateDStream<K, V, S, E> {
     ///     total.update(total.get().copied().unwrap_or(0) + n.unwrap_or(0));
     /// });
     /// let (seen, totals) = std::sync::mpsc::channel();
-    /// ssc.queue_stream(&batches).map_with_state(spec).state_snapshots().foreach_rdd(move |rdd, _| {
+    /// ssc.queue_stream(&batches).map_with_state(spec.volatile()).state_snapshots().foreach_rdd(move |rdd, _| {
     ///     let mut all = rdd.collect()?;
     ///     all.sort();
     ///     Ok(seen.send(all)?)
@@ -188,6 +215,24 @@ impl<K: Key, V: Wire, S: Wire, E: Data> MapWithStateDStream<K, V, S, E> {
     }
 }
 
+impl<K: Data, S: Data> DStream<(K, S)> {
+    /// As [`StateSpec::migrate`], for the stream that `update_state_by_key` returns.
+    pub fn migrate<Old: Wire>(self, f: impl Fn(Old) -> S + Send + Sync + 'static) -> Self
+    where
+        S: Wire,
+    {
+        let migration = migrate_from::<Old, S>(move |old| Ok(f(old)));
+        let meta = &self.op.meta;
+        if !meta.stateful.as_ref().is_some_and(|state| state.migrate(Box::new(migration))) {
+            self.wrong(
+                meta.site,
+                format!("`migrate` is for the stream of update_state_by_key; {} keeps no such state", meta.kind),
+            );
+        }
+        self
+    }
+}
+
 impl<K: Data, V: Data> DStream<(K, V)> {
     /// Calls the function of `spec` for each record, with the state that the key has from earlier records, and emits what
     /// it returns. Costs what the batch brings, however many keys there are.
@@ -206,7 +251,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     ///     let sum = total.get().copied().unwrap_or(0) + n.unwrap_or(0);
     ///     total.update(sum);
     ///     (*key, sum)
-    /// }));
+    /// }).volatile());
     /// let (seen, out) = std::sync::mpsc::channel();
     /// totals.foreach_rdd(move |rdd, _| Ok(seen.send(rdd.collect()?.len())?));
     /// let mut run = ssc.start_stepped()?;
@@ -223,9 +268,10 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         V: Wire,
     {
         let site = Site::caller();
-        let StateSpec { each, partitions, initial, is_volatile } = spec;
+        let StateSpec { each, partitions, initial, migrations, is_volatile } = spec;
         let store = self.store("map_with_state", site, partitions);
         store.set_initial(initial);
+        migrations.into_iter().for_each(|m| store.add_migration(m));
         if is_volatile {
             store.set_volatile();
         }
@@ -260,7 +306,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     ///     [sc.parallelize([('a', 1), ('b', 2)], 1), sc.parallelize([('a', 3)], 1)].into_iter().collect();
     /// let totals = ssc.queue_stream(&batches).update_state_by_key(|values, total: Option<u64>| {
     ///     Some(total.unwrap_or(0) + values.iter().sum::<u64>())
-    /// });
+    /// }).volatile();
     /// let (seen, out) = std::sync::mpsc::channel();
     /// totals.foreach_rdd(move |rdd, _| {
     ///     let mut all = rdd.collect()?;
@@ -429,8 +475,7 @@ fn map_partition<K: Key, V: Wire, S: Wire, E: Data>(
     let (mut emitted, mut slots) = (Vec::new(), Vec::with_capacity(CHUNK));
     flow.each(|rows| {
         at(site);
-        slots.clear();
-        slots.extend(rows.as_slice().iter().map(|row| part.find(row.hash, &row.key)));
+        part.find_all(rows.as_slice().iter().map(|row| (row.hash, &row.key)), &mut slots);
         let mut out = Vec::with_capacity(rows.len());
         each(part, &slots, rows, now, &mut out)?;
         if !out.is_empty() {
@@ -452,34 +497,35 @@ fn update_partition<K: Key, V: Wire, S: Wire>(
 ) -> Result<()> {
     // Slot and number of each value, in one word: sorted, they meet the slots in their order, values of one in theirs.
     let (mut order, mut values): (Vec<u64>, Vec<Option<V>>) = (Vec::new(), Vec::new());
+    let mut slots = Vec::with_capacity(CHUNK);
     flow.each(|rows| {
         at(site);
-        let first = values.len();
-        order.extend(
-            rows.as_slice()
-                .iter()
-                .enumerate()
-                .map(|(i, row)| u64::from(part.find(row.hash, &row.key)) << 32 | (first + i) as u64),
-        );
+        part.find_all(rows.as_slice().iter().map(|row| (row.hash, &row.key)), &mut slots);
+        // The number of a value has half a word.
+        if values.len() + rows.len() > u32::MAX as usize {
+            return Err(Error::User("more than 2^32 values in one partition of one batch; use more partitions".into()));
+        }
+        order.extend(slots.iter().zip(values.len() as u64..).map(|(&slot, n)| u64::from(slot) << 32 | n));
         rows.for_each(|row| values.push(Some(row.value)));
         Ok(())
     })?;
     at(site);
     order.sort_unstable();
-    let mut given = order.into_iter().peekable();
-    for i in 0..part.slots() {
-        if (i as usize).is_multiple_of(CHUNK) {
+    let without_values = |part: &mut Part<K, S>, slots: Range<u32>| -> Result<()> {
+        for from in slots.clone().step_by(CHUNK) {
             task.check()?;
+            part.update_all(from..slots.end.min(from + CHUNK as u32), now, |state| f(Vec::new(), Some(state)));
         }
-        let mut mine = Vec::new();
-        while let Some(next) = given.next_if(|&next| next >> 32 == u64::from(i)) {
-            mine.extend(values[next as u32 as usize].take());
-        }
-        let before = part.get(i);
-        if before.is_some() || !mine.is_empty() {
-            let new = f(mine, before.cloned());
-            part.set(i, new, now);
-        }
+        Ok(())
+    };
+    let mut next = 0;
+    for of_one in order.chunk_by(|a, b| a >> 32 == b >> 32) {
+        let slot = (of_one[0] >> 32) as u32;
+        without_values(part, next..slot)?;
+        let mine = of_one.iter().filter_map(|&n| values[n as u32 as usize].take()).collect();
+        let new = f(mine, part.get(slot).cloned());
+        part.set(slot, new, now);
+        next = slot + 1;
     }
-    Ok(())
+    without_values(part, next..part.slots())
 }

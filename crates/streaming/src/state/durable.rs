@@ -7,8 +7,12 @@ use super::{
     decode::{Decoder, decode_stored},
     part::Part,
     record::{Reader, Record, Writer},
+    schema::upgrade::Migration,
 };
-use std::sync::{Arc, Mutex};
+use std::{
+    any::Any,
+    sync::{Arc, Mutex},
+};
 use winterbourne_base::{Duration, Time};
 use winterbourne_engine::{Error, Flow, Key, Rdd, Result, Shape, SparkContext, Wire, at, hash, lineage::Count};
 
@@ -57,12 +61,12 @@ impl<K: Key, S: Wire> Store<K, S> {
         let (mut reader, mut seen) = (Reader::new(&section.bytes), 0);
         while let Some(record) = reader.next() {
             let Record { key, state } = record.ok_or_else(|| corrupt(seen, "a length leads past the end"))?;
-            let key = (decoder.key)(key).map_err(|e| corrupt(seen, &format!("the key: {e}")))?;
+            let key = decoder.key.decode(key).map_err(|e| corrupt(seen, &format!("the key: {e}")))?;
             let hash = hash::of(&key);
             let loaded = match state {
                 None => Loaded { hash, key, state: None, touched: time },
                 Some((age, bytes)) => {
-                    let state = (decoder.state)(bytes).map_err(|e| corrupt(seen, &format!("the state: {e}")))?;
+                    let state = decoder.state.decode(bytes).map_err(|e| corrupt(seen, &format!("the state: {e}")))?;
                     Loaded { hash, key, state: Some(state), touched: time - Duration::from_millis(age) }
                 }
             };
@@ -97,14 +101,18 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
     fn layout(&self) -> &Layout {
         self.layout()
     }
-    fn partitions(&self) -> usize {
-        self.partitions()
+    fn unstorable(&self) -> Option<String> {
+        Layout::unstorable::<K, S>()
     }
     fn is_volatile(&self) -> bool {
         self.is_volatile()
     }
     fn set_volatile(&self) {
         self.set_volatile();
+    }
+    fn migrate(&self, migration: Box<dyn Any>) -> bool {
+        let migration = migration.downcast::<Migration<S>>();
+        migration.map(|m| self.add_migration(*m)).is_ok()
     }
     fn begin(&self, t: Time) {
         self.begin(t);
@@ -133,12 +141,13 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
         Ok(sections.into_iter().flatten().collect())
     }
     fn accepts(&self, stored: &Layout) -> std::result::Result<Vec<String>, String> {
-        Ok(decode_stored::<K, S>(stored, self.layout())?.changes)
+        Ok(decode_stored::<K, S>(stored, self.layout(), &self.migrations())?.changes())
     }
     fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: Arc<ReadSection>) -> Result<()> {
-        let decoder = Arc::new(decode_stored::<K, S>(&stored.layout, self.layout()).map_err(|e| self.wrong(e))?);
+        let decoder = decode_stored::<K, S>(&stored.layout, self.layout(), &self.migrations());
+        let decoder = Arc::new(decoder.map_err(|e| self.wrong(e))?);
         // What was rebuilt on the way is not what the checkpoint has.
-        let (clean, time) = (decoder.changes.is_empty(), stored.time);
+        let (clean, time) = (decoder.is_same(), stored.time);
         let step = sc.master().threads * AT_ONCE;
         for first in (0..count).step_by(step) {
             let n = step.min(count - first);

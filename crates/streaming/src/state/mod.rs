@@ -3,7 +3,6 @@
 //! The payload of a section is a sequence of records: key length (varint), key (postcard), then `n` (varint): 0 for a key
 //! that is gone, else one more than the length of what follows, which is the age (varint: time of the section less the
 //! time of the last touch, in milliseconds) and the state (postcard). A reader that knows neither type can merge them.
-#![expect(dead_code, reason = "checkpoints come with the batch log")]
 mod bits;
 mod decode;
 mod durable;
@@ -17,13 +16,16 @@ mod tests;
 
 pub use handle::State;
 pub(crate) use part::Part;
-pub(crate) use schema::Schema;
+pub(crate) use schema::{
+    Schema, Trouble,
+    upgrade::{Migration, migrate_from},
+};
 pub(crate) use store::{Attempt, Store};
 
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 use winterbourne_base::Time;
-use winterbourne_engine::{Result, SparkContext};
+use winterbourne_engine::{Key, Result, SparkContext, Wire};
 
 /// Some records of one partition of one operator, as stored.
 #[derive(Clone)]
@@ -46,14 +48,21 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// That of today's types.
-    pub(crate) fn of<K, S>() -> Self {
-        let (key, state) = (std::any::type_name::<K>().to_owned(), std::any::type_name::<S>().to_owned());
+    pub(crate) fn of<K: Key, S: Wire>() -> Self {
         Layout {
-            key: Schema::Opaque(key.clone()),
-            state: Schema::Opaque(state.clone()),
-            key_type: key,
-            state_type: state,
+            key: Schema::of::<K>(),
+            state: Schema::of::<S>(),
+            key_type: std::any::type_name::<K>().to_owned(),
+            state_type: std::any::type_name::<S>().to_owned(),
         }
+    }
+    /// Why keys or states of these types could be stored but never be read again, if so.
+    pub(crate) fn unstorable<K: Key, S: Wire>() -> Option<String> {
+        let wrong = |what: &str, trouble: Result<Schema, Trouble>| match trouble {
+            Err(Trouble::Unstorable(why)) => Some(format!("its {what} cannot be kept: {why}")),
+            _ => None,
+        };
+        wrong("key", Schema::trace::<K>()).or_else(|| wrong("state", Schema::trace::<S>()))
     }
 }
 
@@ -79,10 +88,13 @@ pub(crate) type ReadSection = dyn Fn(usize) -> Result<Section> + Send + Sync;
 /// A stateful operator, as the batch protocol and checkpoints see it.
 pub(crate) trait Stateful: Send + Sync {
     fn layout(&self) -> &Layout;
-    fn partitions(&self) -> usize;
+    /// Why its keys or states could be stored but never be read again, if so.
+    fn unstorable(&self) -> Option<String>;
     /// Its user accepts that it is lost with the process: it needs no checkpoint directory and has no checkpoint.
     fn is_volatile(&self) -> bool;
     fn set_volatile(&self);
+    /// Takes a [`Migration`] to its type of state; false if it is one to another type.
+    fn migrate(&self, migration: Box<dyn Any>) -> bool;
     /// The batch of t is about to be generated: before that, and for any other time, the operator has no RDD.
     fn begin(&self, t: Time);
     /// Brings every partition to t, after the RDD of t has been generated.

@@ -13,11 +13,15 @@ use super::{
     handle::{Changes, State},
 };
 use hashbrown::{HashTable, hash_table::Entry};
+use std::ops::Range;
 use winterbourne_base::Time;
 use winterbourne_engine::{Key, Text, Wire, detach, hash};
 
 /// Fewer free slots than this are not worth moving the others.
 const SPARE: usize = if cfg!(test) { 4 } else { 1024 };
+
+/// No slot: memory ends before there are so many.
+const NONE: u32 = u32::MAX;
 
 /// Aligned so that a small one lies in one cache line: key and state cost one miss, not two.
 #[repr(align(32))]
@@ -68,20 +72,37 @@ impl<K: Key, S: Wire> Part<K, S> {
     pub(super) fn len(&self) -> usize {
         self.changes.live
     }
-    /// The slot of a key, made if it is new. A new one is on the undo list at once, so that it does not outlive a batch
-    /// that fails or gives it no state.
-    #[inline]
-    pub(crate) fn find(&mut self, hash: u64, key: &K) -> u32 {
-        let Part { index, slots, .. } = self;
-        match index.find(hash, |&i| slots[i as usize].key == *key) {
-            Some(&i) => {
-                let cell = &slots[i as usize].cell;
-                if cell.state.is_none() && !self.changes.logged.has(i) {
-                    self.changes.log(i, Cell { state: None, touched: cell.touched });
-                    self.changes.fresh.push(i);
+    /// The slots of keys, made for those that are new. A new one is on the undo list at once, so that it does not outlive
+    /// a batch that fails or gives it no state.
+    ///
+    /// Twice through: first the slot that the index takes for the likeliest, then a look at its key. In each loop the
+    /// misses overlap; together they are a chain.
+    pub(crate) fn find_all<'a>(&mut self, keys: impl Iterator<Item = (u64, &'a K)> + Clone, slots: &mut Vec<u32>) {
+        slots.clear();
+        slots.extend(keys.clone().map(|(hash, _)| self.index.iter_hash(hash).next().map_or(NONE, |&i| i)));
+        for ((hash, key), i) in keys.zip(slots) {
+            *i = match self.slots.get(*i as usize) {
+                Some(slot) if slot.key == *key => {
+                    let is_there = slot.cell.state.is_some();
+                    self.found(*i, is_there)
                 }
-                i
-            }
+                _ => self.find(hash, key),
+            };
+        }
+    }
+    #[inline]
+    fn found(&mut self, i: u32, is_there: bool) -> u32 {
+        if !is_there && !self.changes.logged.has(i) {
+            let touched = self.slots[i as usize].cell.touched;
+            self.changes.log(i, Cell { state: None, touched });
+            self.changes.fresh.push(i);
+        }
+        i
+    }
+    /// The slot of one key.
+    pub(super) fn find(&mut self, hash: u64, key: &K) -> u32 {
+        match self.index.find(hash, |&i| self.slots[i as usize].key == *key) {
+            Some(&i) => self.found(i, self.get(i).is_some()),
             None => self.insert(hash, key.clone()),
         }
     }
@@ -122,6 +143,17 @@ impl<K: Key, S: Wire> Part<K, S> {
     #[inline]
     pub(crate) fn get(&self, i: u32) -> Option<&S> {
         self.slots[i as usize].cell.state.as_ref()
+    }
+    /// Makes the states of these slots anew, where there are some.
+    pub(crate) fn update_all(&mut self, slots: Range<u32>, now: Time, f: impl Fn(S) -> Option<S>) {
+        let Part { slots: all, changes, .. } = self;
+        for (i, slot) in slots.clone().zip(&mut all[slots.start as usize..slots.end as usize]) {
+            let Some(old) = &slot.cell.state else { continue };
+            match f(old.clone()) {
+                Some(new) if same(old, &new) => {}
+                new => State::new(i, &mut slot.cell, changes, now).replace(new.map(detach::text)),
+            }
+        }
     }
     /// Gives a slot this state, or none. States that are known to be equal to what is there change nothing.
     #[inline]

@@ -4,7 +4,7 @@
 //! or come twice; whatever they do, a partition has it once or not at all. Settling only notes the outcome for each
 //! partition: whoever enters it next, mostly a task of the next batch, carries it out, so that no old value is dropped on
 //! the thread of the batch loop.
-use super::{Layout, part::Part};
+use super::{Layout, part::Part, schema::upgrade::Migration};
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{
@@ -30,6 +30,7 @@ struct Driver<K: Key, S: Wire> {
     /// What brings it to every partition: it has no records.
     applied: Option<Rdd<()>>,
     initial: Option<Rdd<(K, S)>>,
+    migrations: Vec<Migration<S>>,
     /// Whether `initial` is in, or something that replaces it.
     is_seeded: bool,
 }
@@ -77,7 +78,14 @@ impl<K: Key, S: Wire> Clone for Store<K, S> {
 impl<K: Key, S: Wire> Store<K, S> {
     pub(crate) fn new(kind: &'static str, site: Site, sc: &SparkContext, partitions: usize) -> Self {
         let held = || Mutex::new(Held { part: Part::default(), attempt: 0, outcome: None });
-        let driver = Driver { sc: sc.clone(), batch: None, applied: None, initial: None, is_seeded: false };
+        let driver = Driver {
+            sc: sc.clone(),
+            batch: None,
+            applied: None,
+            initial: None,
+            migrations: Vec::new(),
+            is_seeded: false,
+        };
         Store(Arc::new(Shared {
             kind,
             site,
@@ -110,6 +118,12 @@ impl<K: Key, S: Wire> Store<K, S> {
     }
     fn driver(&self) -> MutexGuard<'_, Driver<K, S>> {
         self.0.driver.lock().expect("no user code runs under this lock")
+    }
+    pub(crate) fn add_migration(&self, m: Migration<S>) {
+        self.driver().migrations.push(m);
+    }
+    pub(super) fn migrations(&self) -> Vec<Migration<S>> {
+        self.driver().migrations.clone()
     }
     pub(crate) fn spark_context(&self) -> SparkContext {
         self.driver().sc.clone()
