@@ -21,7 +21,7 @@ pub use batch::{
     StreamingStatus,
 };
 pub use context::StreamingContext;
-pub use dstream::{DStream, MapWithStateDStream, StateSpec};
+pub use dstream::{DStream, MapWithStateDStream, StateOptions, StateSpec};
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{Input, Planned, QueueOptions, RddQueue, ReceiverWatch, Supply, Tick};
