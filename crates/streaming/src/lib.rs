@@ -27,6 +27,6 @@ pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{Input, Planned, QueueOptions, RddQueue, ReceiverWatch, Supply, Tick};
-pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState, SocketReceiver, Stopped, Tolerated};
+pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState, SocketReceiver, Stopped, StoreError, Tolerated};
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
 pub use winterbourne_engine::BoxError;
