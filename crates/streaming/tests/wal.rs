@@ -29,11 +29,19 @@ impl Dir {
     fn path(&self) -> String {
         self.0.to_str().expect("a readable name").to_owned()
     }
-    /// What a kill would leave.
+    /// What a kill would leave. A checkpoint may be written meanwhile, so it is looked at until nothing changed.
     fn crash(&self) -> Dir {
-        let left = Dir::new();
-        copy(&self.0, &left.0);
-        left
+        loop {
+            let (left, before) = (Dir::new(), files(&self.0));
+            let copied = before.iter().all(|(name, _)| {
+                let target = left.0.join(name);
+                fs::create_dir_all(target.parent().expect("a directory")).expect("a directory");
+                fs::copy(self.0.join(name), target).is_ok()
+            });
+            if copied && files(&self.0) == before {
+                return left;
+            }
+        }
     }
     fn journal_files(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.0.join("received")) else { return Vec::new() };
@@ -49,17 +57,19 @@ impl Drop for Dir {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a directory");
-    for entry in fs::read_dir(from).expect("a directory") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a copy");
+/// Every file below a directory, with its length.
+fn files(root: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root).expect("a directory").filter_map(Result::ok) {
+        let (path, name) = (entry.path(), PathBuf::from(entry.file_name()));
+        if path.is_dir() {
+            found.extend(files(&path).into_iter().map(|(below, len)| (name.join(below), len)));
+        } else if let Ok(meta) = entry.metadata() {
+            found.push((name, meta.len()));
         }
     }
+    found.sort();
+    found
 }
 
 /// Feeds a receiver by hand.
@@ -398,4 +408,51 @@ fn the_log_is_trimmed_behind_the_checkpoints_and_nothing_comes_twice() {
     // The completion of the last batch may not have reached the disk.
     got.retain(|n| *n != last);
     assert_eq!(got, [last + 1]);
+}
+
+/// Lives of a few batches each, ended by a kill or in good order: long enough for checkpoints, and for the log to be
+/// trimmed behind them.
+#[test]
+fn many_lives_take_every_acknowledged_record_into_one_batch() {
+    let settings = [
+        ("spark.streaming.receiver.writeAheadLog.closeFileAfterWrite", "true"),
+        ("spark.streaming.checkpoint.retained", "2"),
+    ];
+    let build = |ssc: &StreamingContext| {
+        let (feed, stream) = fed::<u64>(ssc, "numbers");
+        let window = send(&stream.window(seconds(4)));
+        (feed, send(&stream), window)
+    };
+    let mut dice = 12_345_u64;
+    let mut throw = move |sides: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (dice >> 33) % sides
+    };
+    let (mut dir, mut stored, mut now) = (Dir::new(), 0, TEST_START);
+    let mut batches = std::collections::BTreeMap::<u64, Vec<u64>>::new();
+    for _ in 0..25 {
+        let mut life = Life::begin(&dir, now, &settings, build);
+        for _ in 0..throw(9) {
+            for _ in 0..throw(3) {
+                let records: Vec<u64> = (stored..).take(1 + throw(3) as usize).collect();
+                stored += records.len() as u64;
+                life.parts.0.store_reliably(records);
+            }
+            now = at(life.step()).max(now);
+            let (t, records) = batch(&life.parts.1);
+            let first = batches.entry(t).or_insert_with(|| records.clone());
+            assert_eq!(*first, records, "the batch of {t} has the records it had");
+            let (_, window) = batch(&life.parts.2);
+            let expect: Vec<u64> = batches.range(t.saturating_sub(3)..=t).flat_map(|(_, b)| b.clone()).collect();
+            assert_eq!(window, expect, "the window of {t}");
+        }
+        if throw(3) > 0 {
+            dir = dir.crash();
+        }
+    }
+    let mut life = Life::begin(&dir, now, &settings, build);
+    life.catch_up(now + seconds(2));
+    batches.extend(life.parts.1.try_iter().map(|(t, records)| (second(t), records)));
+    let all: Vec<u64> = batches.into_values().flatten().collect();
+    assert_eq!(all, (0..stored).collect::<Vec<_>>());
 }

@@ -12,7 +12,7 @@ use crate::receive::{BlockMeta, Intake, Receiver, ReceiverStream, StoreError};
 use winterbourne_base::conf::keys;
 use winterbourne_base::storage::{Crash, SimStorage};
 use winterbourne_base::time::{milliseconds, seconds};
-use winterbourne_base::{Clock, SparkConf, SystemClock};
+use winterbourne_base::{Clock, SparkConf, SystemClock, thread};
 use winterbourne_engine::Wire;
 
 /// As much as the journal leaves free, and a little.
@@ -173,6 +173,54 @@ fn after_a_failed_sync_nothing_is_planned_or_acknowledged() {
     assert!(matches!(why, StoreError::Unknown(_)), "{why}");
     assert_eq!(stream.waiting(), 2, "the third record is not kept, as nobody counts on it");
     assert_eq!(after_crash(&rig, &disk), [(0, vec![1])]);
+}
+
+/// Threads of two receivers and a batch loop at once; then the power goes.
+#[test]
+fn many_threads_share_the_log_and_every_acknowledged_record_is_there_once() {
+    const EACH: u64 = 60;
+    let (rig, disk) = (Rig::new(), SimStorage::new(3));
+    let log = open(&rig, &disk);
+    let streams = ["a", "b"].map(|id| logged(&rig, log.input(id), Script(idle)));
+    let store = |thread: u64| {
+        let intake = streams[(thread % 2) as usize].intake();
+        let body = move || {
+            for n in 0..EACH {
+                let record = thread * 1_000 + n;
+                if n % 3 == 0 { intake.store(record).unwrap() } else { intake.store_reliably(vec![record]).unwrap() }
+            }
+        };
+        thread::spawn("storing", body).unwrap()
+    };
+    let threads: Vec<_> = (0..6).map(store).collect();
+    let (mut taken, mut tick) = ([Vec::new(), Vec::new()], at(10_000));
+    while !threads.iter().all(std::thread::JoinHandle::is_finished) {
+        tick += milliseconds(50);
+        rig.clock.set(tick);
+        for (stream, taken) in streams.iter().zip(&mut taken) {
+            let metas = stream.allocate(tick, true).unwrap();
+            let ids: Vec<_> = metas.iter().map(|meta| meta.id).collect();
+            taken.extend(read(stream, &ids).concat());
+            stream.release(&ids);
+            stream.retire(numbers(&metas), stream.next_to_allocate());
+        }
+        log.trim().unwrap();
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let next = streams.each_ref().map(|stream| stream.next_to_allocate());
+    disk.crash_as(Crash::Lost);
+    let log = open(&rig, &disk);
+    for (i, (id, mut taken)) in ["a", "b"].into_iter().zip(taken).enumerate() {
+        let stream = rig.stream(Script(idle));
+        stream.attach(log.input(id));
+        stream.load(next[i]);
+        stream.recover();
+        taken.extend(rig.take(&stream));
+        for thread in (i as u64..6).step_by(2) {
+            let mine: Vec<u64> = taken.iter().filter(|n| **n / 1_000 == thread).map(|n| n % 1_000).collect();
+            assert_eq!(mine, (0..EACH).collect::<Vec<_>>(), "in order, once; the last one was acknowledged");
+        }
+    }
 }
 
 /// A record that cannot be encoded if it is odd, and panics if it is 9.
