@@ -66,6 +66,8 @@ pub struct BatchDone {
     pub processing_us: u64,
     /// What happened to state, by operator.
     pub states: Vec<StateChange>,
+    /// The named accumulators of the SparkContext after the batch, in postcard's format.
+    pub accumulators: Vec<(String, Vec<u8>)>,
     /// Hash of the receipt before, the batch's inputs and what happened to state: equal chains mean equal histories.
     pub receipt: u64,
 }

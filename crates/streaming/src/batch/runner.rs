@@ -217,14 +217,19 @@ impl Runner {
     fn done(&self, time: Time, set_aside: Option<String>, records: u64, processing_us: u64) -> BatchDone {
         let outputs = if set_aside.is_none() { self.output_ids.clone() } else { Vec::new() };
         let states = self.keeper.as_ref().map_or(Vec::new(), Keeper::changes);
-        BatchDone { time, sequence: 0, outputs, set_aside, records, processing_us, states, receipt: 0 }
+        let accumulators = Vec::new();
+        BatchDone { time, sequence: 0, outputs, set_aside, records, processing_us, states, accumulators, receipt: 0 }
     }
     /// The keeper comes last: once the directory has it, the batch is done.
     fn complete(&mut self, mut done: BatchDone) -> Result<(), Failure> {
         if let Some(log) = &mut self.log {
             logged(|| log.append(BatchEntry::Completed(done.clone())))?;
         }
-        logged(|| self.keeper.as_mut().map_or(Ok(()), |k| k.complete(&mut done)))
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        logged(|| {
+            done.accumulators = self.sc.save_accumulators()?;
+            keeper.complete(&mut done)
+        })
     }
 
     fn name(&self, output: usize) -> String {

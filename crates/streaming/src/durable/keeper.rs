@@ -50,6 +50,7 @@ pub(super) struct Past {
     pub(super) open: BTreeSet<Time>,
     /// Readable ones, oldest first.
     pub(super) manifests: Vec<Manifest>,
+    pub(super) accumulators: Vec<(String, Vec<u8>)>,
     /// What the state was loaded from.
     pub(super) files: Vec<FileRef>,
 }
@@ -83,6 +84,8 @@ pub(crate) struct Keeper {
     last_checkpoint: Time,
     /// Completions since the last checkpoint.
     fresh: u64,
+    /// Of the last completion.
+    accumulators: Vec<(String, Vec<u8>)>,
     failures_seen: u64,
     kept_log: Option<Position>,
     _lock: Option<StorageLock>,
@@ -139,6 +142,7 @@ impl Keeper {
             inputs: BTreeMap::new(),
             last_checkpoint: past.checkpointed,
             fresh: past.replayed,
+            accumulators: past.accumulators,
             failures_seen: 0,
             kept_log: None,
             head,
@@ -177,6 +181,7 @@ impl Keeper {
         failpoint::hit("log.completed");
         self.sequence = done.sequence;
         self.receipt = done.receipt;
+        self.accumulators.clone_from(&done.accumulators);
         self.fresh += 1;
         if done.set_aside.is_none() {
             self.newest = self.newest.max(done.time);
@@ -247,6 +252,7 @@ impl Keeper {
             files: Vec::new(),
             operators: self.operators.clone(),
             inputs: inputs.iter().zip(&self.input_ids).map(mark).collect(),
+            accumulators: self.accumulators.clone(),
         };
         self.last_checkpoint = t;
         self.fresh = 0;

@@ -45,6 +45,8 @@ pub(crate) struct Manifest {
     pub(crate) files: Vec<FileRef>,
     pub(crate) operators: Vec<Operator>,
     pub(crate) inputs: Vec<InputMark>,
+    /// Named ones, by name.
+    pub(crate) accumulators: Vec<(String, Vec<u8>)>,
 }
 
 impl Manifest {

@@ -34,8 +34,8 @@ pub(crate) use received::{InputLog, NotWritten, Peer, Stored};
 pub(crate) use received::{Options as LogOptions, Received};
 pub(crate) use recover::{Program, Recovery, Refusal, open, replay, restore};
 
-use std::{io, sync::Arc};
-use winterbourne_base::storage::{LocalStorage, Storage};
+use std::io;
+use winterbourne_base::storage::LocalStorage;
 
 /// How a context may use its checkpoint directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -157,6 +157,8 @@ pub(crate) struct Recovery {
     unfinished: Vec<Time>,
     /// Set aside, and not run since.
     aside: Vec<Time>,
+    /// As the last completion left them.
+    accumulators: Vec<(String, Vec<u8>)>,
 }
 
 /// What the log says of batches.
@@ -268,7 +270,12 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
     let everything =
         |(id, _): &(String, Arc<dyn Stateful>)| (!comparison.loads(id) || changed.contains(id)).then(|| id.clone());
     let last = history.done.last();
+    let accumulators = match last.filter(|d| d.sequence >= from) {
+        Some(d) => d.accumulators.clone(),
+        None => base.map_or(Vec::new(), |m| m.accumulators.clone()),
+    };
     let past = Past {
+        accumulators: accumulators.clone(),
         sequence: last.map_or(from, |d| d.sequence.max(from)),
         receipt: last.filter(|d| d.sequence >= from).map_or(base.map_or(0, |m| m.receipt), |d| d.receipt),
         planned: planned.unwrap_or(zero),
@@ -316,6 +323,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         before,
         unfinished: unfinished.into_iter().collect(),
         aside: aside.into_iter().collect(),
+        accumulators,
     })
 }
 
@@ -451,7 +459,7 @@ fn restore_inputs(
 /// # Errors
 /// [`Error::Recovery`]: a batch cannot be applied, say because a file it read is gone.
 pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>, Error> {
-    let Replay { done, before, unfinished, aside, directory } = recovery;
+    let Replay { done, before, unfinished, aside, accumulators, directory } = recovery;
     for t in before {
         for n in runner.nodes.iter().filter(|n| n.meta().parents.is_empty()) {
             apply(n, t, &directory)?;
@@ -487,6 +495,9 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
         }
         runner.settle(t);
     }
+    // What the replay counted was counted before.
+    let restored = runner.sc.restore_accumulators(accumulators);
+    restored.map_err(|e| refused(&directory, e.to_string()).error)?;
     runner.aside = aside.into();
     runner.publish_aside();
     Ok(unfinished)
@@ -504,12 +515,13 @@ pub(crate) struct Replay {
     before: Vec<Time>,
     unfinished: Vec<Time>,
     aside: Vec<Time>,
+    accumulators: Vec<(String, Vec<u8>)>,
     directory: String,
 }
 impl Recovery {
     pub(crate) fn split(self) -> (Keeper, Replay) {
         let directory = self.keeper.directory().to_owned();
-        let Recovery { keeper, done, before, unfinished, aside, .. } = self;
-        (keeper, Replay { done, before, unfinished, aside, directory })
+        let Recovery { keeper, done, before, unfinished, aside, accumulators, .. } = self;
+        (keeper, Replay { done, before, unfinished, aside, accumulators, directory })
     }
 }
