@@ -94,6 +94,15 @@ fn w2sock_loses_no_line() {
 }
 
 #[test]
+fn w4_adds_up_states() {
+    let rows = rows("W4 --keys 7 --n 10 --threads 2", None);
+    for (variant, counted) in [("map_with_state", 50 * 10), ("update_state_by_key", 50 * 7)] {
+        let row = &rows[&format!("7 keys {variant}")];
+        assert_eq!((number(row, "sum"), number(row, "records"), number(row, "counted")), (500, 500, counted));
+    }
+}
+
+#[test]
 fn w5_runs_small_things() {
     let text = Text::new("w5");
     let rows = rows("W5 --n 100 --rates 2000 --seconds 0.3 --interval-ms 20 --threads 2", Some(&text));

@@ -256,6 +256,20 @@ fn all_keys_are_visited_where_nothing_arrives_but_not_before_the_first_rdd() {
 }
 
 #[test]
+fn state_below_a_window_moves_at_the_window_s_slide() {
+    let (mut tester, feed, stream) = pairs(&[]);
+    let windowed = stream.window_by(seconds(2), seconds(2));
+    let (mapped, all) = (sums(&windowed), windowed.update_state_by_key(totals));
+    assert_eq!((mapped.slide_duration(), all.slide_duration()), (seconds(2), seconds(2)));
+    let (snapshots, all) = (tester.output(&mapped.state_snapshots()), tester.output(&all));
+    for n in 1..=5 {
+        feed.push([('a', n)]);
+        tester.step().unwrap();
+    }
+    let expect = [(at(2), vec![('a', 3)]), (at(4), vec![('a', 10)])];
+    assert_eq!((snapshots.take_timed(), all.take_timed()), (expect.to_vec(), expect.to_vec()));
+}
+#[test]
 fn printing_and_outputs_without_an_action_move_the_state_in_every_partition() {
     let records: Pairs = ('a'..='z').map(|c| (c, 1)).collect();
     for kind in ["print", "no action", "only below a filter"] {

@@ -123,7 +123,7 @@ fn measured(args: &Args, name: &str, keys: u64, build: Build) -> Result<Row> {
     asked.now.store(true, Relaxed);
     run.step()?;
     let (p50, p99) = (percentile(&mut batch_ms, 50), percentile(&mut batch_ms, 99));
-    Ok(Row::new("W4", format!("{keys} keys, {name}"), threads, updates * BATCHES, spent)
+    Ok(Row::new("W4", format!("{keys} keys {name}"), threads, updates * BATCHES, spent)
         .result("sum", asked.sum.load(Relaxed) - updates * BEFORE)
         .result("batch_ms_p50", p50)
         .more("counted", counted)

@@ -282,6 +282,7 @@ impl<K: Key, S: Wire> Part<K, S> {
 
     /// Puts a key and its state, or its absence, in, outside of any batch. `clean` says that the checkpoint has it so.
     pub(super) fn put(&mut self, hash: u64, key: K, state: Option<S>, touched: Time, clean: bool) {
+        debug_assert!(!self.is_open(), "the undo list is a batch's");
         let i = match self.index.find(hash, |&i| self.slots[i as usize].key == key) {
             Some(&i) => i,
             None if state.is_none() && clean => return,

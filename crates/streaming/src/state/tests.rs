@@ -262,7 +262,7 @@ fn sections(disk: &BTreeMap<Vec<u8>, (u64, Vec<u8>)>) -> Vec<Section> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn a_store_is_its_model(steps in prop::collection::vec(step(), 1..30)) {
         World::<u64>::new().run(&steps);
