@@ -1,5 +1,5 @@
 //! What a running task knows of itself, and which operator runs on this thread.
-use crate::{Counters, Error, JobId, Result, Site, StageId, pool::Helpers};
+use crate::{Counters, Error, JobId, Result, Site, StageId, accumulator::Updates, pool::Helpers};
 use std::{
     cell::Cell,
     sync::{
@@ -87,7 +87,13 @@ pub(crate) fn current() -> Option<Site> {
 pub(crate) fn inside() -> Option<Site> {
     if IN_TASK.get() { AT.get() } else { None }
 }
-/// Marks the thread as running a task until dropped, a panic included.
+/// Whether this thread runs a task.
+#[inline]
+pub(crate) fn is_inside() -> bool {
+    IN_TASK.get()
+}
+/// Marks the thread as running a task until dropped, a panic included. What the task adds to accumulators is dropped
+/// with it, unless it was taken before.
 pub(crate) struct Inside;
 impl Inside {
     pub(crate) fn enter(site: Site) -> Self {
@@ -99,5 +105,6 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         IN_TASK.set(false);
+        drop(Updates::take());
     }
 }

@@ -319,10 +319,13 @@ fn named_accumulators_come_back_with_the_last_completed_batch() {
             let ssc = StreamingContext::with_clock(&sc, seconds(1), clock.clone())?;
             let seen = sc.long_accumulator("records seen");
             let counter = seen.clone();
-            out(&ssc.input_stream("tape", tape.input()).map(move |x| {
-                counter.add(1);
-                x
-            }).map_with_state_of_itself());
+            out(&ssc
+                .input_stream("tape", tape.input())
+                .map(move |x| {
+                    counter.add(1);
+                    x
+                })
+                .map_with_state_of_itself());
             made = Some(seen);
             Ok(ssc)
         });

@@ -56,6 +56,8 @@ pub(crate) struct Runner {
     /// Names the jobs of this stream, so that they can be cancelled.
     pub(crate) job_group: String,
     pub(crate) aside: VecDeque<Time>,
+    /// The batch that failed before its plan was logged.
+    pub(crate) unplanned: Option<Time>,
     /// Which output operations succeeded in batches that are held or lie aside: they are not repeated.
     pub(crate) unfinished: BTreeMap<Time, Vec<Option<OutputInfo>>>,
 }
@@ -124,8 +126,12 @@ impl Runner {
                 tracing::warn!("batch {} failed in {part}: {cause}; trying again", tick.time);
                 continue;
             }
+            // A batch of which the log knows nothing cannot be found again after a restart: it holds.
+            let is_known = progress.planned || self.keeper.is_none();
+            self.unplanned = (!is_known).then_some(tick.time);
             let then = match self.settings.on_failure {
                 _ if stopping => "the stream is being stopped",
+                FailurePolicy::Skip if !is_known => "it is in no log yet, so it cannot be skipped: later batches wait",
                 FailurePolicy::Hold => "later batches wait: retry it, skip it, or stop the stream",
                 FailurePolicy::Skip => "it is set aside and may be run again",
                 FailurePolicy::Stop => "the stream ends",
@@ -274,6 +280,16 @@ impl Runner {
         }
     }
 
+    /// What becomes of the stream after this failure.
+    pub(crate) fn policy(&self, error: &BatchError) -> FailurePolicy {
+        match self.settings.on_failure {
+            FailurePolicy::Skip if !self.may_set_aside(error) => FailurePolicy::Hold,
+            policy => policy,
+        }
+    }
+    pub(crate) fn may_set_aside(&self, error: &BatchError) -> bool {
+        self.unplanned != Some(error.time)
+    }
     /// Keeps a failed batch's records and lets the stream go on.
     pub(crate) fn set_aside(&mut self, error: &BatchError) {
         let t = error.time;

@@ -41,7 +41,7 @@ impl Stepper {
                 Ok(due.time)
             }
             Err(error) => {
-                match self.runner.settings.on_failure {
+                match self.runner.policy(&error) {
                     FailurePolicy::Skip => self.runner.set_aside(&error),
                     FailurePolicy::Hold | FailurePolicy::Stop => {
                         control.change(|s| s.status.health = Health::Held(error.clone().into()));
@@ -54,11 +54,12 @@ impl Stepper {
     }
     /// Sets a failed batch aside, so that [`step`](Stepper::step) goes on with the one after it.
     pub fn skip_failed(&mut self) {
-        if self.failed.take().is_some() {
-            let health = self.runner.control.shared().status.health.clone();
-            if let Health::Held(error) = health {
-                self.runner.set_aside(&error);
-            }
+        let health = self.runner.control.shared().status.health.clone();
+        if let (Some(_), Health::Held(error)) = (&self.failed, health)
+            && self.runner.may_set_aside(&error)
+        {
+            self.runner.set_aside(&error);
+            self.failed = None;
         }
     }
     /// Runs a batch that was set aside once more. False if it does not lie aside.

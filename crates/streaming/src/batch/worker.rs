@@ -92,7 +92,7 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
             if control.shared().stop.is_some_and(|s| !s.graceful) {
                 continue; // cancelled: that is no failure to report
             }
-            match runner.settings.on_failure {
+            match runner.policy(&error) {
                 FailurePolicy::Skip => runner.set_aside(&error),
                 FailurePolicy::Hold => {
                     runner.report(&error, Health::Held);
@@ -133,6 +133,10 @@ fn obey(command: Command, runner: &mut Runner, held: &mut Option<Box<BatchError>
                 runner.report(&again, Health::Held);
                 *held = Some(again);
             }
+        }
+        (Command::SkipHeld, Some(error)) if !runner.may_set_aside(&error) => {
+            tracing::warn!("batch {} is in no log yet, so it cannot be skipped; retry it", error.time);
+            *held = Some(error);
         }
         (Command::SkipHeld, Some(error)) => {
             runner.set_aside(&error);
