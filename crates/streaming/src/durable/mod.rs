@@ -25,6 +25,8 @@ mod log;
 mod manifest;
 mod recover;
 mod sections;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use compare::{Operator, Role};
 pub(crate) use keeper::{Keeper, Pace};
