@@ -45,6 +45,15 @@ pub(super) fn unseal<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T,
     }
 }
 
+/// The version of a whole file of this kind that a newer build wrote: it is not damaged, and not for us. Where version and
+/// checksum stand is the same in every version.
+pub(super) fn newer(kind: Kind, bytes: &[u8]) -> Option<u32> {
+    let (head, body) = bytes.split_at_checked(16)?;
+    let version = u32_at(head, 8);
+    let is_whole = head[..8] == kind.magic && u32_at(head, 12) == crc32fast::hash(body);
+    (is_whole && version > kind.version).then_some(version)
+}
+
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
@@ -78,6 +87,8 @@ mod tests {
     #[test]
     fn another_version_is_refused_by_number() {
         let bytes = seal(Kind { version: 4, ..KIND }, &1u8).unwrap();
+        assert_eq!((newer(KIND, &bytes), newer(Kind { version: 4, ..KIND }, &bytes)), (Some(4), None));
+        assert_eq!(newer(KIND, &[&bytes[..], &[0]].concat()), None, "damaged, whatever its version");
         assert_eq!(unseal::<u8>(KIND, &bytes), Err("its format has version 4; this build reads 3".into()));
     }
 }

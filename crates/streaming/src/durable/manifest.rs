@@ -70,4 +70,8 @@ impl Manifest {
         };
         Ok(names.into_iter().map(read).collect())
     }
+    /// The version of this one, if a newer build wrote it.
+    pub(crate) fn newer(storage: &dyn Storage, name: &str) -> Option<u32> {
+        frame::newer(KIND, &storage.read(name).ok()?)
+    }
 }

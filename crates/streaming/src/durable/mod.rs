@@ -26,6 +26,8 @@ mod manifest;
 mod received;
 mod recover;
 mod sections;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use compare::{Operator, Role};
 pub(crate) use keeper::{Keeper, Pace};

@@ -67,6 +67,15 @@ fn unreadable(directory: &str, what: impl Into<String>) -> Refusal {
     Refusal { unreadable: true, ..refused(directory, what) }
 }
 
+/// Falling back behind what a newer build wrote would throw it away in the end.
+fn newer(directory: &str, storage: &dyn Storage, name: &str, version: u32) -> Refusal {
+    let file = storage.describe(name);
+    refused(
+        directory,
+        format!("{file} has version {version} of its format, which this build does not read: use the newer build"),
+    )
+}
+
 /// Opens the checkpoint directory for this process.
 ///
 /// # Errors
@@ -79,7 +88,15 @@ pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
     for (name, found) in Manifest::all(&*storage).map_err(|e| refused(directory, e.to_string()))? {
         match found {
             Ok(m) => manifests.push(m),
-            Err(why) => damaged.push((storage.describe(&name), why)),
+            Err(why) => match Manifest::newer(&*storage, &name) {
+                Some(version) => return Err(newer(directory, &*storage, &name, version)),
+                None => damaged.push((storage.describe(&name), why)),
+            },
+        }
+    }
+    for f in manifests.iter().flat_map(|m| &m.files).map(|f| f.name.as_str()).collect::<BTreeSet<_>>() {
+        if let Some(version) = Reader::newer(&*storage, f) {
+            return Err(newer(directory, &*storage, f, version));
         }
     }
     let options = JournalOptions { segment_bytes: SEGMENT, ..JournalOptions::default() };
@@ -88,7 +105,10 @@ pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
         entries.push((at, log::decode(bytes).map_err(JournalError::Rejected)?));
         Ok(())
     });
-    let (journal, found) = opened.map_err(|e| unreadable(directory, e.to_string()))?;
+    let (journal, found) = opened.map_err(|e| match e {
+        JournalError::Version { .. } => refused(directory, e.to_string()),
+        damaged => unreadable(directory, damaged.to_string()),
+    })?;
     if let Some(cut) = &found.cut {
         tracing::warn!("{}: {} byte(s) of an unfinished record were cut off at {}", cut.file, cut.bytes, cut.offset);
     }

@@ -138,6 +138,14 @@ impl Reader {
             None => Ok(Reader { name: name.to_owned(), index: Arc::new(index) }),
         }
     }
+    /// The version of this file, if a newer build wrote it: where version and footer stand is the same in every version.
+    pub(super) fn newer(storage: &dyn Storage, name: &str) -> Option<u32> {
+        let len = storage.len(name).ok().filter(|len| *len >= HEAD + FOOTER)?;
+        let head = read(storage, name, 0, HEAD as usize).ok()?;
+        let footer = read(storage, name, len - FOOTER, FOOTER as usize).ok()?;
+        let is_whole = head[..8] == MAGIC && footer[16..] == MAGIC;
+        Some(u32_at(&head, 8)).filter(|version| is_whole && *version > VERSION)
+    }
     /// # Errors
     /// As `open`.
     pub(super) fn section(&self, storage: &dyn Storage, slice: &Slice) -> Result<Section, String> {
