@@ -79,6 +79,8 @@ pub(crate) struct Keeper {
     open: BTreeSet<Time>,
     inputs: BTreeMap<Time, u64>,
     last_checkpoint: Time,
+    /// The batch of the last one that this process began.
+    begun: Option<Time>,
     /// Completions since the last checkpoint.
     fresh: u64,
     failures_seen: u64,
@@ -134,6 +136,7 @@ impl Keeper {
             open: past.open,
             inputs: BTreeMap::new(),
             last_checkpoint: past.checkpointed,
+            begun: None,
             fresh: past.replayed,
             failures_seen: 0,
             kept_log: None,
@@ -244,6 +247,7 @@ impl Keeper {
             inputs: inputs.iter().zip(&self.input_ids).map(mark).collect(),
         };
         self.last_checkpoint = t;
+        self.begun = Some(t);
         self.fresh = 0;
         self.checkpoints.submit(Job { manifest, owners, sections });
     }
@@ -291,6 +295,7 @@ impl Keeper {
             sequence: self.sequence,
             receipt: self.receipt,
             checkpoints: p.written,
+            checkpoint_begun: self.begun,
             last_checkpoint: p.last,
             checkpoint_bytes: p.bytes,
             checkpoint_failure: p.failure.clone(),

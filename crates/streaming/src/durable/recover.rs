@@ -242,7 +242,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
     for (id, input) in &program.inputs {
         input.attach(&Durable { id: id.clone(), storage: storage.clone() }).map_err(|e| refuse(e.to_string()))?;
     }
-    let base = begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
+    let (base, moved) = begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
     let from = base.map_or(0, |m| m.sequence);
     let (unfinished, aside) = history.open(base);
     let planned = history.plans.keys().next_back().copied().max(base.map(|m| m.planned));
@@ -256,8 +256,10 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
     };
     let before: Vec<Time> =
         before.into_iter().filter(|t| !again.contains(t) && !aside.contains(t) && !unfinished.contains(t)).collect();
-    let everything =
-        |(id, _): &(String, Arc<dyn Stateful>)| (!comparison.loads(id) || comparison.relayouts(id)).then(|| id.clone());
+    // Files are merged partition by partition: what was partitioned in another way is written anew.
+    let everything = |(id, _): &(String, Arc<dyn Stateful>)| {
+        (!comparison.loads(id) || comparison.relayouts(id) || moved.contains(id)).then(|| id.clone())
+    };
     let last = history.done.last();
     let past = Past {
         sequence: last.map_or(from, |d| d.sequence.max(from)),
@@ -305,17 +307,18 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
     })
 }
 
-/// The newest checkpoint that can be loaded and is old enough for those who look back on state; it is loaded.
+/// The newest checkpoint that can be loaded and is old enough for those who look back on state; it is loaded. With it, the
+/// ids of states of which records are in another partition than they were.
 fn begin_from<'m>(
     storage: &Arc<dyn Storage>,
     manifests: &'m [Manifest],
     whole: bool,
     comparison: &Comparison,
     program: &Program<'_>,
-) -> Result<Option<&'m Manifest>, String> {
+) -> Result<(Option<&'m Manifest>, BTreeSet<String>), String> {
     let Some(newest) = manifests.first() else {
         return if whole {
-            Ok(None)
+            Ok((None, BTreeSet::new()))
         } else {
             Err("no checkpoint can be read, and the log does not reach back to the beginning".into())
         };
@@ -324,7 +327,7 @@ fn begin_from<'m>(
     for m in manifests.iter().filter(|m| m.time + program.pace.state_reach <= newest.time) {
         program.states.iter().for_each(|(_, s)| s.clear());
         match load(storage, m, comparison, program) {
-            Ok(()) => return Ok(Some(m)),
+            Ok(moved) => return Ok((Some(m), moved)),
             Err(why) => {
                 tracing::error!("the checkpoint of batch {} cannot be loaded: {why}; an older one is taken", m.time);
                 last = why;
@@ -333,7 +336,7 @@ fn begin_from<'m>(
     }
     program.states.iter().for_each(|(_, s)| s.clear());
     if whole {
-        return Ok(None);
+        return Ok((None, BTreeSet::new()));
     }
     if last.is_empty() {
         last = format!(
@@ -344,13 +347,14 @@ fn begin_from<'m>(
     Err(format!("no checkpoint can be used ({last}), and the log does not reach back to the beginning"))
 }
 
+/// The ids of states of which records are in another partition than they were.
 fn load(
     storage: &Arc<dyn Storage>,
     m: &Manifest,
     comparison: &Comparison,
     program: &Program<'_>,
-) -> Result<(), String> {
-    let mut files = Vec::new();
+) -> Result<BTreeSet<String>, String> {
+    let (mut files, mut moved) = (Vec::new(), BTreeSet::new());
     for f in &m.files {
         let len = storage.len(&f.name).map_err(|e| e.to_string())?;
         if len != f.len {
@@ -360,19 +364,36 @@ fn load(
     }
     for (id, state) in program.states.iter().filter(|(id, _)| comparison.loads(id)) {
         for (file, owner) in sources(&files, id) {
-            let stored = Stored { layout: file.index.owners[owner as usize].layout.clone(), time: file.index.time };
+            let slices = in_turns(file.slices_of(owner));
+            let records = slices.iter().map(|s| s.records as usize).sum();
+            let layout = file.index.owners[owner as usize].layout.clone();
+            let stored = Stored { layout, time: file.index.time, records };
             state.accepts(&stored.layout)?;
-            let slices: Vec<Slice> = file.slices_of(owner).collect();
             let (storage, reader, count) = (storage.clone(), file.clone(), slices.len());
             let read = move |i: usize| {
                 let section = reader.section(&*storage, &slices[i]);
                 section.map_err(|why| winterbourne_engine::Error::User(why.into()))
             };
             let loaded = guard_driver(|| Ok(state.load(program.sc, &stored, count, Arc::new(read))?));
-            loaded.map_err(|e| e.to_string())?;
+            if loaded.map_err(|e| e.to_string())? {
+                moved.insert(id.clone());
+            }
         }
     }
-    Ok(())
+    Ok(moved)
+}
+/// One slice of each partition, then the next of each: who load side by side then fill different partitions.
+fn in_turns(slices: impl Iterator<Item = Slice>) -> Vec<Slice> {
+    let mut seen: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut out: Vec<(u32, Slice)> = slices
+        .map(|s| {
+            let turn = seen.entry(s.partition).or_default();
+            *turn += 1;
+            (*turn, s)
+        })
+        .collect();
+    out.sort_by_key(|(turn, s)| (*turn, s.partition));
+    out.into_iter().map(|(_, s)| s).collect()
 }
 
 fn restore_inputs(
