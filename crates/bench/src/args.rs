@@ -5,6 +5,7 @@ pub(crate) const USAGE: &str = "\
 usage: winterbourne-bench WORKLOAD [OPTIONS]   or   winterbourne-bench --list
 
   --input FILE     text to read; without it text is generated once, into the temporary directory
+  --directory DIR  where checkpoints go, in a directory of their own that is removed; the temporary directory otherwise
   --n N            how much: records, jobs, lines a batch or bytes of generated text, as --list says
   --keys K         distinct keys
   --threads T      threads of local[T]; all processors unless given
@@ -27,6 +28,7 @@ pub(crate) struct Args {
     /// This process belongs to another one of this program and ends with it.
     pub(crate) is_helper: bool,
     pub(crate) input: Option<PathBuf>,
+    pub(crate) directory: Option<PathBuf>,
     pub(crate) n: Option<u64>,
     pub(crate) keys: Option<u64>,
     threads: Option<usize>,
@@ -51,6 +53,7 @@ impl Args {
                 "--stamp" => found.stamp = true,
                 "--helper" => found.is_helper = true,
                 "--input" => found.input = Some(value()?.into()),
+                "--directory" => found.directory = Some(value()?.into()),
                 "--n" => found.n = Some(positive(&arg, &value()?)?),
                 "--keys" => found.keys = Some(positive(&arg, &value()?)?),
                 "--threads" => found.threads = Some(positive(&arg, &value()?)?),

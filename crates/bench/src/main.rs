@@ -6,7 +6,7 @@
 //!
 //! In the order of use: `args` (what was asked), `catalogue` (what there is), `workload` and `micro` (what is
 //! measured), `corpus` (the text they read), `session`, `feed` and `sender` (a stream over a socket), `helper` and
-//! `process` (other processes), `meter`, `laps` and `stats` (numbers), `row` and `json` (what is printed).
+//! `process` (other processes), `scratch` (directories that go again), `meter`, `laps` and `stats` (numbers), `row` and `json` (what is printed).
 mod args;
 mod catalogue;
 mod corpus;
@@ -19,6 +19,7 @@ mod micro;
 mod process;
 mod random;
 mod row;
+mod scratch;
 mod sender;
 mod session;
 mod stats;

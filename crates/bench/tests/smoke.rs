@@ -94,12 +94,28 @@ fn w2sock_loses_no_line() {
 }
 
 #[test]
-fn w4_adds_up_states() {
-    let rows = rows("W4 --keys 7 --n 10 --threads 2", None);
-    for (variant, counted) in [("map_with_state", 50 * 10), ("update_state_by_key", 50 * 7)] {
-        let row = &rows[&format!("7 keys {variant}")];
-        assert_eq!((number(row, "sum"), number(row, "records"), number(row, "counted")), (500, 500, counted));
+fn w4_keeps_state_with_and_without_checkpoints() {
+    let rows = rows("W4 --keys 500 --n 70 --threads 2", None);
+    assert_eq!(rows.len(), 6);
+    for (variant, row) in &rows {
+        let batches = number(row, "records") / 70;
+        let counted = if variant.contains("map_with_state") { 70 } else { 500 };
+        assert_eq!((number(row, "sum"), number(row, "counted")), (70 * batches, counted * batches), "{variant}");
+        if variant.contains("checkpoint") {
+            assert!(number(row, "checkpoints") > 0 && number(row, "checkpoint_bytes") > 0, "{row}");
+            assert_eq!(number(row, "syncs"), batches);
+        }
     }
+}
+
+#[test]
+fn w8_goes_on_after_a_kill() {
+    let rows = rows("W8 --keys 3000 --n 100 --threads 2", None);
+    let (limit, recovery) = (&rows["3000 keys, limit"], &rows["3000 keys, recovery"]);
+    // What the checkpoint of batch 30 holds, the first of which brought zeros; the rest is checked by the program.
+    assert_eq!((number(limit, "sum"), number(recovery, "sum")), (2900, 2900));
+    assert_eq!(number(limit, "bytes"), number(recovery, "bytes"));
+    assert!(number(recovery, "replayed") <= 5, "{recovery}");
 }
 
 #[test]
@@ -108,6 +124,8 @@ fn w5_runs_small_things() {
     let rows = rows("W5 --n 100 --rates 2000 --seconds 0.3 --interval-ms 20 --threads 2", Some(&text));
     assert_eq!((number(&rows["job"], "counted"), number(&rows["job_shuffle"], "counted")), (400, 400));
     assert_eq!(number(&rows["empty_batch"], "outputs"), 100);
+    let logged = &rows["empty_batch_log"];
+    assert_eq!((number(logged, "outputs"), number(logged, "syncs")), (100, 100));
     let latency = &rows["latency"];
     let lines = number(latency, "lines");
     // Each line has its stamp as one more word.

@@ -138,7 +138,9 @@ pub struct DurableStatus {
     pub receipt: u64,
     /// Checkpoints written by this process.
     pub checkpoints: u64,
-    /// The batch of the newest of them.
+    /// The batch of the newest that was begun; it is written while the next batches run.
+    pub checkpoint_begun: Option<Time>,
+    /// The batch of the newest that was written.
     pub last_checkpoint: Option<Time>,
     /// Bytes of all of them.
     pub checkpoint_bytes: u64,

@@ -82,6 +82,8 @@ pub(crate) struct Keeper {
     open: BTreeSet<Time>,
     inputs: BTreeMap<Time, u64>,
     last_checkpoint: Time,
+    /// The batch of the last one that this process began.
+    begun: Option<Time>,
     /// Completions since the last checkpoint.
     fresh: u64,
     /// Of the last completion.
@@ -141,6 +143,7 @@ impl Keeper {
             open: past.open,
             inputs: BTreeMap::new(),
             last_checkpoint: past.checkpointed,
+            begun: None,
             fresh: past.replayed,
             accumulators: past.accumulators,
             failures_seen: 0,
@@ -255,6 +258,7 @@ impl Keeper {
             accumulators: self.accumulators.clone(),
         };
         self.last_checkpoint = t;
+        self.begun = Some(t);
         self.fresh = 0;
         self.checkpoints.submit(Job { manifest, owners, sections });
     }
@@ -308,6 +312,7 @@ impl Keeper {
             sequence: self.sequence,
             receipt: self.receipt,
             checkpoints: p.written,
+            checkpoint_begun: self.begun,
             last_checkpoint: p.last,
             checkpoint_bytes: p.bytes,
             checkpoint_failure: p.failure.clone(),

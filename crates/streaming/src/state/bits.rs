@@ -30,6 +30,18 @@ impl Bits {
     pub(super) fn clear(&mut self) {
         self.0.fill(0);
     }
+    /// Sets the numbers below n and no other; there is room for them.
+    pub(super) fn set_below(&mut self, n: usize) {
+        self.clear();
+        self.0[..n / 64].fill(u64::MAX);
+        if n % 64 > 0 {
+            self.0[n / 64] = (1 << (n % 64)) - 1;
+        }
+    }
+    /// Sets what is set in the other, for which there is room.
+    pub(super) fn set_all(&mut self, other: &Bits) {
+        self.0.iter_mut().zip(&other.0).for_each(|(mine, more)| *mine |= more);
+    }
     /// The numbers in the set, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.iter().enumerate().flat_map(|(w, &word)| {
@@ -57,6 +69,16 @@ mod tests {
         assert!(bits.has(63) && !bits.has(64) && !bits.has(198));
         bits.unset_around(10);
         assert_eq!(bits.iter().collect::<Vec<_>>(), [130, 199]);
+        for n in [0, 1, 64, 130, 200] {
+            bits.set_below(n);
+            assert!(bits.iter().eq(0..n as u32));
+        }
+        let mut more = Bits::default();
+        more.cover(200);
+        [3, 199].into_iter().for_each(|i| more.set(i));
+        bits.set_below(2);
+        bits.set_all(&more);
+        assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 1, 3, 199]);
         bits.clear();
         assert_eq!(bits.iter().count(), 0);
     }

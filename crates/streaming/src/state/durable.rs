@@ -1,7 +1,7 @@
 //! [`Store`] as checkpoints and recovery see it: what changed goes out in sections, sections come back in.
 //!
-//! Sections are decoded in parallel, a few at a time, each key is hashed again and goes to the partition of today's count;
-//! each partition then takes them in their order. Bytes that are no records are an error.
+//! Sections are loaded in parallel, in any order: those of one file have no key in common. Each key is hashed again and
+//! goes to the partition of today's count, some at a time. Bytes that are no records are an error.
 use super::{
     Layout, ReadSection, Section, StateStats, Stateful, Store, Stored,
     decode::{Decoder, decode_stored},
@@ -9,27 +9,20 @@ use super::{
     record::{Reader, Record, Writer},
     schema::upgrade::Migration,
 };
-use std::{
-    any::Any,
-    sync::{Arc, Mutex},
-};
+use std::{any::Any, sync::Arc};
 use winterbourne_base::{Duration, Time};
-use winterbourne_engine::{Error, Flow, Key, Rdd, Result, Shape, SparkContext, Wire, at, hash, lineage::Count};
+use winterbourne_engine::{Flow, Key, Rdd, Result, Shape, SparkContext, Wire, at, hash, lineage::Count};
 
-/// Sections that are in memory at once while loading, for each thread.
-const AT_ONCE: usize = 4;
+/// Decoded records that a partition takes in at once while loading: its lock is taken for so many.
+const TOGETHER: usize = 256;
 
 /// A record that was decoded.
-#[derive(Clone)]
 struct Loaded<K, S> {
     hash: u64,
     key: K,
     state: Option<S>,
     touched: Time,
 }
-/// What a section has for each partition. One task takes each.
-type Sorted<K, S> = Arc<Vec<Mutex<Vec<Loaded<K, S>>>>>;
-
 impl<K: Key, S: Wire> Store<K, S> {
     /// Runs something for each of n numbers, in tasks.
     fn in_tasks<R: Clone + Send + Sync + 'static>(
@@ -47,7 +40,9 @@ impl<K: Key, S: Wire> Store<K, S> {
             f(i)
         })
     }
-    fn sort(&self, section: &Section, decoder: &Decoder<K, S>, time: Time) -> Result<Sorted<K, S>> {
+    /// Decodes a section and puts its records in, each into today's partition; whether that is another one than when it
+    /// was written. Said again, it changes nothing.
+    fn take_in(&self, section: &Section, decoder: &Decoder<K, S>, time: Time) -> Result<bool> {
         let n = self.partitions();
         let corrupt = |i: u32, why: &str| {
             let Section { partition, records, bytes } = section;
@@ -57,8 +52,17 @@ impl<K: Key, S: Wire> Store<K, S> {
             );
             self.wrong(what)
         };
-        let mut out: Vec<Vec<Loaded<K, S>>> = (0..n).map(|_| Vec::new()).collect();
-        let (mut reader, mut seen) = (Reader::new(&section.bytes), 0);
+        // What was rebuilt on the way is not what the checkpoint has.
+        let clean = decoder.is_same();
+        let put = |p: usize, rows: &mut Vec<Loaded<K, S>>| {
+            self.between(p, |part| {
+                for Loaded { hash, key, state, touched } in rows.drain(..) {
+                    part.put(hash, key, state, touched, clean);
+                }
+            });
+        };
+        let mut waiting: Vec<Vec<Loaded<K, S>>> = (0..n).map(|_| Vec::new()).collect();
+        let (mut reader, mut seen, mut moved) = (Reader::new(&section.bytes), 0, false);
         while let Some(record) = reader.next() {
             let Record { key, state } = record.ok_or_else(|| corrupt(seen, "a length leads past the end"))?;
             let key = decoder.key.decode(key).map_err(|e| corrupt(seen, &format!("the key: {e}")))?;
@@ -70,19 +74,25 @@ impl<K: Key, S: Wire> Store<K, S> {
                     Loaded { hash, key, state: Some(state), touched: time - Duration::from_millis(age) }
                 }
             };
-            out[hash::partition(hash, n)].push(loaded);
+            let p = hash::partition(hash, n);
+            moved |= p != section.partition as usize;
+            waiting[p].push(loaded);
+            if waiting[p].len() == TOGETHER {
+                put(p, &mut waiting[p]);
+            }
             seen += 1;
         }
         if seen != section.records {
             return Err(corrupt(seen, "the section ends there"));
         }
-        Ok(Arc::new(out.into_iter().map(Mutex::new).collect()))
+        waiting.iter_mut().enumerate().for_each(|(p, rows)| put(p, rows));
+        Ok(moved)
     }
 }
 
 fn encode<K: Key, S: Wire>(part: &mut Part<K, S>, p: usize, t: Time, everything: bool) -> Result<Vec<Section>> {
     let (mut writer, mut failed) = (Writer::new(p as u32), None);
-    part.changed(everything, |key, state, touched| {
+    let gone = part.changed(everything, |key, state, touched| {
         if failed.is_none() {
             let aged = state.map(|s| ((t - touched).as_millis(), s));
             failed = writer.put(key, aged).err();
@@ -91,7 +101,7 @@ fn encode<K: Key, S: Wire>(part: &mut Part<K, S>, p: usize, t: Time, everything:
     match failed {
         Some(e) => Err(e),
         None => {
-            part.mark_stored(everything);
+            part.mark_stored(everything, gone);
             Ok(writer.finish())
         }
     }
@@ -146,32 +156,16 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
     fn accepts(&self, stored: &Layout) -> std::result::Result<Vec<String>, String> {
         Ok(decode_stored::<K, S>(stored, self.layout(), &self.migrations())?.changes())
     }
-    fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: Arc<ReadSection>) -> Result<()> {
+    fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: Arc<ReadSection>) -> Result<bool> {
         let decoder = decode_stored::<K, S>(&stored.layout, self.layout(), &self.migrations());
-        let decoder = Arc::new(decoder.map_err(|e| self.wrong(e))?);
-        // What was rebuilt on the way is not what the checkpoint has.
-        let (clean, time) = (decoder.is_same(), stored.time);
-        let step = sc.master().threads * AT_ONCE;
-        for first in (0..count).step_by(step) {
-            let n = step.min(count - first);
-            let (store, read, decoder) = (self.clone(), read.clone(), decoder.clone());
-            let sorted = self.in_tasks(sc, "load", n, move |i| store.sort(&read(first + i)?, &decoder, time))?;
-            let store = self.clone();
-            self.in_tasks(sc, "load", self.partitions(), move |p| {
-                store.between(p, |part| {
-                    for section in &sorted {
-                        // A task that panicked half-way leaves the lock poisoned, and cannot be tried again.
-                        let mut rows = section[p].lock().map_err(|_| store.wrong("an attempt to load it panicked"))?;
-                        for Loaded { hash, key, state, touched } in rows.drain(..) {
-                            part.put(hash, key, state, touched, clean);
-                        }
-                    }
-                    Ok::<(), Error>(())
-                })
-            })?;
-        }
+        let decoder = decoder.map_err(|e| self.wrong(e))?;
+        // A little more than its share: the hash is not that even.
+        let share = stored.records / self.partitions().max(1);
+        (0..self.partitions()).for_each(|p| self.between(p, |part| part.reserve(share + share / 64)));
+        let (store, time) = (self.clone(), stored.time);
+        let moved = self.in_tasks(sc, "load", count, move |i| store.take_in(&read(i)?, &decoder, time))?;
         self.set_seeded(true);
-        Ok(())
+        Ok(moved.contains(&true))
     }
     fn clear(&self) {
         for p in 0..self.partitions() {

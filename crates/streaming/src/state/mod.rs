@@ -71,6 +71,8 @@ pub(crate) struct Stored {
     pub(crate) layout: Layout,
     /// What the ages of the records count from.
     pub(crate) time: Time,
+    /// How many there are, to make room for.
+    pub(crate) records: usize,
 }
 
 /// How much an operator holds.
@@ -111,8 +113,9 @@ pub(crate) trait Stateful: Send + Sync {
     /// # Errors
     /// What cannot, which field, and what to do, in words.
     fn accepts(&self, stored: &Layout) -> std::result::Result<Vec<String>, String>;
-    /// Applies sections, read in parallel, in their order: upserts and removals. There is no initial state any more.
-    fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: Arc<ReadSection>) -> Result<()>;
+    /// Applies the sections of one file, which have no key in common: upserts and removals. There is no initial state any
+    /// more. Whether some are now in another partition than they were.
+    fn load(&self, sc: &SparkContext, stored: &Stored, count: usize, read: Arc<ReadSection>) -> Result<bool>;
     /// Back to empty.
     fn clear(&self);
 }

@@ -305,31 +305,46 @@ impl<K: Key, S: Wire> Part<K, S> {
             self.release(i);
         }
     }
-    /// What a checkpoint has to be told: slots that changed since the last one, or all.
-    pub(super) fn changed(&self, everything: bool, mut each: impl FnMut(&K, Option<&S>, Time)) {
+    /// What a checkpoint has to be told: slots that changed since the last one, or all. The slots that have no state.
+    pub(super) fn changed(&self, everything: bool, mut each: impl FnMut(&K, Option<&S>, Time)) -> Vec<u32> {
+        let mut gone = Vec::new();
         let mut tell = |i: u32| {
             let Slot { key, cell } = &self.slots[i as usize];
+            if cell.state.is_none() {
+                gone.push(i);
+                if everything {
+                    return;
+                }
+            }
             each(key, cell.state.as_ref(), cell.touched);
         };
         if everything {
-            (0..self.slots()).filter(|&i| self.get(i).is_some()).for_each(tell);
+            (0..self.slots()).for_each(&mut tell);
         } else {
             self.dirty.iter().for_each(&mut tell);
         }
+        gone
     }
-    /// A checkpoint was told.
-    pub(super) fn mark_stored(&mut self, everything: bool) {
-        let told: Vec<u32> = if everything { (0..self.slots()).collect() } else { self.dirty.iter().collect() };
+    /// A checkpoint was told what `changed` said; `gone` is what that returned.
+    pub(super) fn mark_stored(&mut self, everything: bool, gone: Vec<u32>) {
+        if everything {
+            self.stored.set_below(self.slots.len());
+        } else {
+            self.stored.set_all(&self.dirty);
+        }
         self.dirty.clear();
-        for i in told {
-            if self.get(i).is_some() {
-                self.stored.set(i);
-            } else {
-                self.stored.unset(i);
-                self.release(i);
-            }
+        for i in gone {
+            self.stored.unset(i);
+            self.release(i);
         }
         self.tidy();
+    }
+    /// Makes room for so many keys, if there are none.
+    pub(super) fn reserve(&mut self, keys: usize) {
+        if self.slots.is_empty() {
+            self.index.reserve(keys, |_| 0);
+            self.slots.reserve(keys);
+        }
     }
 }
 

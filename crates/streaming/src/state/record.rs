@@ -39,45 +39,59 @@ pub(super) fn put_varint(mut n: u64, into: &mut Vec<u8>) {
     }
     into.push(n as u8);
 }
+/// Appends what `write` appends behind its length, to which `more` is added. One byte is kept free for the length, which
+/// nearly always is enough; what follows is moved if not.
+#[inline]
+fn with_length(bytes: &mut Vec<u8>, more: u64, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+    let at = bytes.len();
+    bytes.push(0);
+    write(bytes)?;
+    let end = bytes.len();
+    let n = (end - at - 1) as u64 + more;
+    if n < 0x80 {
+        bytes[at] = n as u8;
+    } else {
+        put_varint(n, bytes);
+        let width = bytes.len() - end;
+        bytes[at + 1..].rotate_right(width);
+        bytes.remove(at);
+    }
+    Ok(())
+}
 
 /// Writes the records of one partition.
 pub(super) struct Writer {
     partition: u32,
-    record: Vec<u8>,
-    part: Vec<u8>,
     open: Section,
     done: Vec<Section>,
 }
 impl Writer {
     pub(super) fn new(partition: u32) -> Self {
         let open = Section { partition, records: 0, bytes: Vec::new() };
-        Writer { partition, record: Vec::new(), part: Vec::new(), open, done: Vec::new() }
+        Writer { partition, open, done: Vec::new() }
     }
     /// A key with its state and its age, or without.
     ///
     /// # Errors
-    /// A key or state that does not serialise.
+    /// A key or state that does not serialise: the writer is then of no more use.
     pub(super) fn put<K: Serialize, S: Serialize>(&mut self, key: &K, state: Option<(u64, &S)>) -> Result<()> {
-        let Writer { record, part, .. } = self;
-        record.clear();
-        part.clear();
-        encode(key, part)?;
-        put_varint(part.len() as u64, record);
-        record.append(part);
+        let bytes = &mut self.open.bytes;
+        let begin = bytes.len();
+        with_length(bytes, 0, |b| encode(key, b))?;
         match state {
-            None => record.push(0),
-            Some((age, state)) => {
-                put_varint(age, part);
-                encode(state, part)?;
-                put_varint(part.len() as u64 + 1, record);
-                record.append(part);
-            }
+            None => bytes.push(0),
+            Some((age, state)) => with_length(bytes, 1, |b| {
+                put_varint(age, b);
+                encode(state, b)
+            })?,
         }
-        if !self.open.bytes.is_empty() && self.open.bytes.len() + self.record.len() > SECTION {
-            let next = Section { partition: self.partition, records: 0, bytes: Vec::with_capacity(SECTION) };
+        if begin > 0 && bytes.len() > SECTION {
+            let mut next = Vec::with_capacity(SECTION);
+            next.extend_from_slice(&bytes[begin..]);
+            bytes.truncate(begin);
+            let next = Section { partition: self.partition, records: 0, bytes: next };
             self.done.push(std::mem::replace(&mut self.open, next));
         }
-        self.open.bytes.extend_from_slice(&self.record);
         self.open.records += 1;
         Ok(())
     }

@@ -217,8 +217,10 @@ impl<S: Sample> World<S> {
         self.take(false);
         self.store = Store::new("test", Site::caller(), &self.sc, partitions);
         let sections = sections(&self.disk);
-        let stored = Stored { layout: self.store.layout().clone(), time: self.disk_time };
-        self.store.load(&self.sc, &stored, sections.len(), Arc::new(move |i| Ok(sections[i].clone()))).unwrap();
+        let stored = Stored { layout: self.store.layout().clone(), time: self.disk_time, records: self.disk.len() };
+        for file in sections {
+            self.store.load(&self.sc, &stored, file.len(), Arc::new(move |i| Ok(file[i].clone()))).unwrap();
+        }
         self.before.clone_from(&self.model);
         assert!(self.store.take_changes(&self.sc, self.now, false).unwrap().is_empty());
     }
@@ -237,9 +239,10 @@ impl<S: Sample> World<S> {
     }
 }
 /// Sections of a few records each, a key that comes back after it went included.
-fn sections(disk: &BTreeMap<Vec<u8>, (u64, Vec<u8>)>) -> Vec<Section> {
+fn sections(disk: &BTreeMap<Vec<u8>, (u64, Vec<u8>)>) -> [Vec<Section>; 3] {
     let records: Vec<_> = disk.iter().collect();
-    let mut out = Vec::new();
+    // First what is there, then gone, then there again: the last file counts.
+    let mut files: [Vec<Section>; 3] = Default::default();
     for some in records.chunks(3) {
         let mut bytes = Vec::new();
         for (key, (age, state)) in some {
@@ -253,12 +256,11 @@ fn sections(disk: &BTreeMap<Vec<u8>, (u64, Vec<u8>)>) -> Vec<Section> {
         }
         let gone: Vec<u8> = some.iter().flat_map(|(key, _)| [&[key.len() as u8][..], key, &[0]].concat()).collect();
         let records = some.len() as u32;
-        // First what is there, then gone, then there again: the last word counts.
-        out.push(Section { partition: 9, records, bytes: bytes.clone() });
-        out.push(Section { partition: 9, records, bytes: gone });
-        out.push(Section { partition: 9, records, bytes });
+        for (file, bytes) in files.iter_mut().zip([bytes.clone(), gone, bytes]) {
+            file.push(Section { partition: 9, records, bytes });
+        }
     }
-    out
+    files
 }
 
 proptest! {
@@ -286,7 +288,7 @@ proptest! {
             bytes.truncate(cut % (bytes.len() + 1));
         }
         let again = Store::<String, Vec<u64>>::new("test", Site::caller(), &sc, 2);
-        let stored = Stored { layout: again.layout().clone(), time: Time::from_millis(5) };
+        let stored = Stored { layout: again.layout().clone(), time: Time::from_millis(5), records: 50 };
         if let Err(e) = again.load(&sc, &stored, 1, Arc::new(move |i| Ok(sections[i].clone()))) {
             prop_assert!(e.to_string().contains("is corrupt: "), "{}", e);
         }
@@ -325,7 +327,7 @@ fn a_section_that_ends_early_or_holds_too_much_names_its_operator() {
     let load = |change: fn(&mut Section)| {
         let mut bad = good.clone();
         change(&mut bad);
-        let stored = Stored { layout: store.layout().clone(), time: Time::from_millis(1) };
+        let stored = Stored { layout: store.layout().clone(), time: Time::from_millis(1), records: 3 };
         store.load(&sc, &stored, 1, Arc::new(move |_| Ok(bad.clone()))).unwrap_err().to_string()
     };
     for (said, expect) in [
@@ -343,7 +345,7 @@ fn what_was_stored_of_other_types_is_refused_with_their_names() {
     let other = Layout::of::<String, u32>();
     let said = store.accepts(&other).unwrap_err();
     assert!(said.contains("stored as u32") && said.contains("Vec<u64> now"), "{said}");
-    let stored = Stored { layout: other, time: Time::from_millis(1) };
+    let stored = Stored { layout: other, time: Time::from_millis(1), records: 3 };
     assert!(store.load(&sc, &stored, 0, Arc::new(|_| unreachable!())).is_err());
     assert_eq!(store.accepts(&Layout::of::<String, Vec<u64>>()), Ok(Vec::new()));
 }

@@ -1,9 +1,10 @@
-//! The word count of a stream in which nothing happens: what a batch costs by itself. Nothing is logged.
+//! The word count of a stream in which nothing happens: what a batch costs by itself, without and with a batch log.
 use crate::{
     Out, Result,
     args::Args,
     laps::laps,
     row::Row,
+    scratch::Scratch,
     words::{context, count_stream},
 };
 use std::sync::{
@@ -11,7 +12,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
     mpsc,
 };
-use winterbourne::{BoxError, Intake, Receiver, StreamingContext, Text, milliseconds};
+use winterbourne::{
+    BoxError, DStream, Intake, Rdd, Receiver, SparkContext, StreamingContext, Text, milliseconds,
+    streaming::{Input, Planned, Tick},
+};
 
 /// A source that has nothing to say until it is told to stop.
 struct Silent;
@@ -24,25 +28,59 @@ impl Receiver<Text> for Silent {
         Ok(())
     }
 }
+/// One that gives no line in each batch, and can do so again.
+struct Empty;
+impl Input<Text> for Empty {
+    type Plan = ();
+    fn plan(&mut self, _: &Tick) -> Result<Option<Planned<()>>, BoxError> {
+        Ok(Some(Planned { plan: (), records: Some(0), description: "nothing".into() }))
+    }
+    fn read(&mut self, sc: &SparkContext, (): &()) -> Result<Rdd<Text>, BoxError> {
+        Ok(sc.parallelize([], 1))
+    }
+}
 
 pub(super) fn run(args: &Args, out: Out) -> Result {
-    if !args.wants("empty_batch") {
-        return Ok(());
-    }
-    let (n, threads) = (args.n.unwrap_or(20_000), args.threads());
-    let sc = context(threads)?;
     for _ in 0..args.rounds(1) {
-        let ssc = StreamingContext::new(&sc, milliseconds(1))?;
-        let outputs = Arc::<AtomicU64>::default();
-        let seen = outputs.clone();
-        count_stream(&ssc.receiver_stream(Silent)).foreach_rdd(move |counts, _| {
-            seen.fetch_add(1 + counts.collect()?.len() as u64, Relaxed);
-            Ok(())
-        });
-        let mut run = ssc.start_stepped()?;
-        let (batches, laps) = laps(n, || Ok(run.step().map(drop)?))?;
-        let row = Row::new("W5", "empty_batch", threads, batches, laps.spent);
-        out(row.result("outputs", outputs.load(Relaxed)).more("empty_batch_us", laps.us_p50));
+        if args.wants("empty_batch") {
+            out(measured(args, "empty_batch", 20_000, None)?);
+        }
+        if args.wants("empty_batch_log") {
+            out(measured(args, "empty_batch_log", 2_000, Some(Scratch::new(args)?))?);
+        }
     }
     Ok(())
+}
+
+fn measured(args: &Args, variant: &str, n: u64, log: Option<Scratch>) -> Result<Row> {
+    let threads = args.threads();
+    let sc = context(threads)?;
+    let ssc = StreamingContext::new(&sc, milliseconds(1))?;
+    let outputs = Arc::<AtomicU64>::default();
+    let lines: DStream<Text> = match &log {
+        None => ssc.receiver_stream(Silent),
+        Some(directory) => {
+            ssc.checkpoint(directory.path().to_string_lossy());
+            ssc.input_stream("empty", Empty)
+        }
+    };
+    let seen = outputs.clone();
+    count_stream(&lines).foreach_rdd(move |counts, _| {
+        seen.fetch_add(1 + counts.collect()?.len() as u64, Relaxed);
+        Ok(())
+    });
+    let mut run = ssc.start_stepped()?;
+    let (batches, laps) = laps(args.n.unwrap_or(n), || Ok(run.step().map(drop)?))?;
+    let row = Row::new("W5", variant, threads, batches, laps.spent)
+        .result("outputs", outputs.load(Relaxed))
+        .more("empty_batch_us", laps.us_p50);
+    Ok(match ssc.status().durable {
+        None => row,
+        Some(d) => row
+            .result("syncs", d.log_syncs)
+            .more("cpu_us_a_batch", laps.spent.cpu_s * 1e6 / batches as f64)
+            .more("last_sync_us", d.last_sync_us)
+            .more("longest_sync_us", d.longest_sync_us)
+            .more("checkpoints", d.checkpoints),
+    })
 }
