@@ -10,7 +10,15 @@
 mod common;
 
 use common::*;
-use std::{fs, path::Path, sync::mpsc};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
+};
 use winterbourne_base::{Clock, ManualClock, Time};
 use winterbourne_engine::SparkContext;
 use winterbourne_streaming::{Error, State, StateSpec, StreamingContext, seconds};
@@ -73,24 +81,31 @@ fn expected(n: u64) -> (All, Vec<(u64, u64)>) {
 }
 
 struct Outputs {
+    /// How often the function of the state was called.
+    calls: Arc<AtomicU64>,
     seen: mpsc::Receiver<(Time, All)>,
     sums: mpsc::Receiver<(Time, Vec<(u64, u64)>)>,
     window: mpsc::Receiver<(Time, Vec<u64>)>,
 }
 /// The program that wrote the fixtures. `panics_at` is what its function does not like.
-fn program(directory: &str, clock: &std::sync::Arc<ManualClock>, panics_at: u64) -> (StreamingContext, Outputs) {
-    let mut outputs = None;
+fn program(directory: &str, clock: &Arc<ManualClock>, panics_at: u64) -> (StreamingContext, Outputs) {
+    let (mut outputs, calls) = (None, Arc::new(AtomicU64::new(0)));
+    let counter = calls.clone();
     let ssc = StreamingContext::get_or_create(directory, || {
         let sc = SparkContext::new(conf(&[("spark.streaming.batch.maxAttempts", "1")]).set_app_name("fixture"))?;
         let ssc = StreamingContext::with_clock(&sc, seconds(1), clock.clone())?;
         let numbers = ssc.input_stream("tape", tape().input()).uid("numbers");
         let pairs =
             numbers.map(move |x| if x == panics_at { panic!("as asked") } else { (format!("residue {}", x % 3), x) });
-        let seen = pairs.map_with_state(StateSpec::function(each).num_partitions(3)).uid("seen").checkpoint(seconds(2));
+        let counted = move |key: &String, number, state: &mut State<'_, Seen>| {
+            counter.fetch_add(1, Relaxed);
+            each(key, number, state);
+        };
+        let seen = pairs.map_with_state(StateSpec::function(counted).num_partitions(3)).uid("seen").checkpoint(seconds(2));
         let add = |new: Vec<u64>, sum: Option<u64>| Some(sum.unwrap_or(0) + new.iter().sum::<u64>());
         let sums = numbers.map(|x| (x % 3, x)).update_state_by_key_in(add, 2);
         let (seen, sums) = (send(&seen.state_snapshots()), send(&sums));
-        outputs = Some(Outputs { seen, sums, window: send(&numbers.window(seconds(3))) });
+        outputs = Some(Outputs { calls, seen, sums, window: send(&numbers.window(seconds(3))) });
         Ok(ssc)
     });
     (ssc.expect("a good program"), outputs.expect("it was built"))
@@ -134,6 +149,7 @@ fn every_version_comes_back_with_its_exact_state_and_position() {
         let clock = ManualClock::new(at(batches));
         let (ssc, outputs) = program(&copy(&dir, name), &clock, u64::MAX);
         let mut run = ssc.start_stepped().expect(name);
+        assert_eq!(outputs.calls.load(Relaxed), 0, "{name}: its state was read, not made again from the log");
         // The last batch was planned and not completed: it comes first, with the records it was planned with.
         for n in batches..batches + 3 {
             clock.set(run.next_time().max(clock.now()));

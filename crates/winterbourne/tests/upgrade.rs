@@ -131,7 +131,7 @@ fn a_changed_program_goes_on_where_the_first_build_was_killed() {
 fn an_incompatible_state_is_refused_before_anything_is_touched_and_a_migration_leads_through() {
     let left = Left::by_the_first_build(&[]);
     let said = left.is_refused(&["incompatible"]);
-    for part in ["times", "u32", "String", ".migrate(", left.id("map_with_state"), "spark.streaming.recovery.drop="] {
+    for part in ["`times`: was u32, is str", ".migrate(", left.id("map_with_state"), "spark.streaming.recovery.drop="] {
         assert!(said.contains(part), "{part} in {said}");
     }
     assert_eq!(left.goes_on(&["migrated"]), as_ever());
