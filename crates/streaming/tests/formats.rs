@@ -3,8 +3,8 @@
 //!
 //! A new version of a format gets a fixture of its own; those of the old ones stay, and stay as they are:
 //!
-//! 1. `WRITE_CHECKPOINT_FIXTURE=checkpoint-v2 cargo test -p winterbourne-streaming --test formats -- --ignored` writes
-//!    it, with the program below. (It refuses to write over one that is there.)
+//! 1. `WRITE_CHECKPOINT_FIXTURE=checkpoint-v2 cargo test -p winterbourne-streaming --test formats a_fixture` writes it,
+//!    with the program below. (It refuses to write over one that is there.)
 //! 2. Add its name to `KEPT`. If the old versions are not read any more, say so in the changelog, and let their test
 //!    expect the refusal instead.
 mod common;
@@ -101,7 +101,8 @@ fn program(directory: &str, clock: &Arc<ManualClock>, panics_at: u64) -> (Stream
             counter.fetch_add(1, Relaxed);
             each(key, number, state);
         };
-        let seen = pairs.map_with_state(StateSpec::function(counted).num_partitions(3)).uid("seen").checkpoint(seconds(2));
+        let seen =
+            pairs.map_with_state(StateSpec::function(counted).num_partitions(3)).uid("seen").checkpoint(seconds(2));
         let add = |new: Vec<u64>, sum: Option<u64>| Some(sum.unwrap_or(0) + new.iter().sum::<u64>());
         let sums = numbers.map(|x| (x % 3, x)).update_state_by_key_in(add, 2);
         let (seen, sums) = (send(&seen.state_snapshots()), send(&sums));
@@ -116,11 +117,7 @@ fn copy(dir: &TempDir, name: &str) -> String {
 }
 
 #[test]
-#[ignore = "writes a fixture, for a new version of a format"]
-fn write_a_fixture() {
-    let name = std::env::var("WRITE_CHECKPOINT_FIXTURE").expect("WRITE_CHECKPOINT_FIXTURE names the fixture");
-    let target = format!("{FIXTURES}/{name}");
-    assert!(!Path::new(&target).exists(), "{target} is there already: fixtures are not changed");
+fn a_fixture_is_what_this_build_writes_and_reads() {
     let dir = TempDir::new();
     let clock = ManualClock::new(TEST_START);
     let (ssc, outputs) = program(&dir.at("a"), &clock, 14);
@@ -129,42 +126,55 @@ fn write_a_fixture() {
         clock.set(run.next_time());
         run.step().expect("a batch");
         // Each checkpoint is written before the next batch, so that every run writes the same files.
-        let written = || fs::read_dir(dir.at("a/checkpoints")).map_or(0, Iterator::count);
+        let finished =
+            |e: std::io::Result<fs::DirEntry>| e.is_ok_and(|e| e.path().extension().is_some_and(|x| x == "manifest"));
+        let written = || {
+            fs::read_dir(dir.at("a/checkpoints")).map_or(0, |all| all.filter_map(|e| finished(e).then_some(())).count())
+        };
         while written() < n / 2 {
             std::thread::yield_now();
         }
     }
     clock.set(run.next_time());
     run.step().expect_err("14 is in the seventh batch");
-    dir.copy(&dir.at("a"), "copy");
+    let written = dir.copy(&dir.at("a"), "copy");
     drop((run, outputs));
-    fs::create_dir_all(FIXTURES).expect("the directory of fixtures");
-    fs::rename(dir.at("copy"), &target).expect("the same disk; or else move it by hand");
+    if let Ok(name) = std::env::var("WRITE_CHECKPOINT_FIXTURE") {
+        let target = format!("{FIXTURES}/{name}");
+        assert!(!Path::new(&target).exists(), "{target} is there already: fixtures are not changed");
+        fs::create_dir_all(FIXTURES).expect("the directory of fixtures");
+        copy_all(Path::new(&written), Path::new(&target));
+    }
+    comes_back("what was just written", written, 7);
 }
 
 #[test]
 fn every_version_comes_back_with_its_exact_state_and_position() {
     for (name, batches) in KEPT {
         let dir = TempDir::new();
-        let clock = ManualClock::new(at(batches));
-        let (ssc, outputs) = program(&copy(&dir, name), &clock, u64::MAX);
-        let mut run = ssc.start_stepped().expect(name);
-        assert_eq!(outputs.calls.load(Relaxed), 0, "{name}: its state was read, not made again from the log");
-        // The last batch was planned and not completed: it comes first, with the records it was planned with.
-        for n in batches..batches + 3 {
-            clock.set(run.next_time().max(clock.now()));
-            run.step().expect("a batch");
-            let (time, mut seen) = next(&outputs.seen);
-            seen.sort_by(|a, b| a.0.cmp(&b.0));
-            let mut sums = next(&outputs.sums).1;
-            sums.sort_unstable();
-            assert_eq!((second(time), seen, sums), (n, expected(n).0, expected(n).1), "{name}");
-            let mut window: Vec<u64> = (n - 2..=n).flat_map(|n| [n, 2 * n]).collect();
-            window.sort_unstable();
-            let mut looked_back = next(&outputs.window).1;
-            looked_back.sort_unstable();
-            assert_eq!(looked_back, window, "{name}");
-        }
+        comes_back(name, copy(&dir, name), batches);
+    }
+}
+/// A directory with so many batches, the last of which was planned and not completed: it comes first, with the records it
+/// was planned with.
+fn comes_back(name: &str, directory: String, batches: u64) {
+    let clock = ManualClock::new(at(batches));
+    let (ssc, outputs) = program(&directory, &clock, u64::MAX);
+    let mut run = ssc.start_stepped().expect(name);
+    assert_eq!(outputs.calls.load(Relaxed), 0, "{name}: its state was read, not made again from the log");
+    for n in batches..batches + 3 {
+        clock.set(run.next_time().max(clock.now()));
+        run.step().expect("a batch");
+        let (time, mut seen) = next(&outputs.seen);
+        seen.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut sums = next(&outputs.sums).1;
+        sums.sort_unstable();
+        assert_eq!((second(time), seen, sums), (n, expected(n).0, expected(n).1), "{name}");
+        let mut window: Vec<u64> = (n - 2..=n).flat_map(|n| [n, 2 * n]).collect();
+        window.sort_unstable();
+        let mut looked_back = next(&outputs.window).1;
+        looked_back.sort_unstable();
+        assert_eq!(looked_back, window, "{name}");
     }
 }
 
