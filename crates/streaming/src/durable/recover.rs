@@ -9,6 +9,7 @@ use super::{
     keeper::{self, Keeper, Pace, Past},
     log::{self, Head, Log, Record},
     manifest::Manifest,
+    received::{self, Received},
     sections::{Reader, Slice},
 };
 use crate::{
@@ -23,7 +24,7 @@ use std::{
     sync::Arc,
 };
 use winterbourne_base::{
-    Clock, Duration, Time,
+    Clock, Duration, Time, failpoint,
     journal::{Journal, JournalError, JournalOptions, Position},
     storage::{LocalStorage, Storage, StorageLock},
 };
@@ -81,7 +82,7 @@ pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
             Err(why) => damaged.push((storage.describe(&name), why)),
         }
     }
-    let options = JournalOptions { segment_bytes: SEGMENT, ..JournalOptions::default() };
+    let options = JournalOptions { segment_bytes: failpoint::size(SEGMENT, 4 << 10), ..JournalOptions::default() };
     let mut entries = Vec::new();
     let opened = Journal::open(storage.clone(), "log", options, |at, bytes| {
         entries.push((at, log::decode(bytes).map_err(JournalError::Rejected)?));
@@ -91,7 +92,9 @@ pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
     if let Some(cut) = &found.cut {
         tracing::warn!("{}: {} byte(s) of an unfinished record were cut off at {}", cut.file, cut.bytes, cut.offset);
     }
-    let is_new = entries.is_empty() && manifests.is_empty() && damaged.is_empty();
+    // Records may have been acknowledged before the first batch was planned.
+    let received = Received::is_in(&*storage).map_err(|e| refused(directory, e.to_string()))?;
+    let is_new = entries.is_empty() && manifests.is_empty() && damaged.is_empty() && !received;
     match expect {
         Expect::Nothing if !is_new => {
             let name = entries.iter().find_map(|(_, r)| match r {
@@ -239,8 +242,13 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
             return Err(refuse(format!("this program would lose something:\n  {}", objections.join("\n  "))));
         }
     }
+    let options = received::Options::of(program.sc.conf()).map_err(|e| refuse(e.to_string()))?;
+    let opened = Received::open(storage.clone(), program.clock.clone(), options);
+    let received = opened.map_err(|e| lost(e.to_string()))?.0;
+    let ownerless = ownerless(&received, &program).map_err(refuse)?;
     for (id, input) in &program.inputs {
-        input.attach(&Durable { id: id.clone(), storage: storage.clone() }).map_err(|e| refuse(e.to_string()))?;
+        let durable = Durable { id: id.clone(), storage: storage.clone(), received: received.clone() };
+        input.attach(&durable).map_err(|e| refuse(e.to_string()))?;
     }
     let base = begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
     let from = base.map_or(0, |m| m.sequence);
@@ -271,6 +279,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         files: base.map_or(Vec::new(), |m| m.files.clone()),
         manifests: manifests.iter().rev().filter(|m| m.sequence <= from).cloned().collect(),
     };
+    failpoint::hit("recovery.loaded");
     let head = Head {
         application: program.sc.app_name().to_owned(),
         build: program.build,
@@ -279,11 +288,16 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         operators: program.operators.clone(),
     };
     let everything = program.states.iter().filter_map(everything).collect();
+    for (id, records) in ownerless {
+        tracing::warn!("{records} received record(s) of input {id} are let go, as spark.streaming.recovery.drop says");
+        received.drop_input(&id).map_err(|e| refuse(e.to_string()))?;
+    }
     let keeper = Keeper::begin(keeper::Parts {
         storage,
         directory: directory.clone(),
         lock,
         log: Log::new(journal),
+        received,
         clock: program.clock.clone(),
         head,
         operators: program.operators,
@@ -303,6 +317,20 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         unfinished: unfinished.into_iter().collect(),
         aside: aside.into_iter().collect(),
     })
+}
+
+/// Inputs with blocks that the program does not have; their user lets them go. What of an input was let go before has no
+/// blocks, so this also finds those that no checkpoint lists yet.
+fn ownerless(received: &Received, program: &Program<'_>) -> Result<Vec<(String, u64)>, String> {
+    let mut ownerless = received.inputs();
+    ownerless.retain(|(id, _)| !program.inputs.iter().any(|(mine, _)| mine == id));
+    match ownerless.iter().find(|(id, _)| !program.consent.iter().any(|c| c == id || c == "all")) {
+        Some((id, records)) => Err(format!(
+            "{records} record(s) were received for input {id}, which is not in the program any more: put it back, or let \
+             them go with spark.streaming.recovery.drop={id}"
+        )),
+        None => Ok(ownerless),
+    }
 }
 
 /// The newest checkpoint that can be loaded and is old enough for those who look back on state; it is loaded.
@@ -416,7 +444,8 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
         }
         runner.inputs.iter().for_each(|i| i.settle(t));
     }
-    for d in done {
+    let skips = usize::from(failpoint::seeded("recovery.completion-not-replayed"));
+    for d in done.into_iter().skip(skips) {
         let t = d.time;
         if d.set_aside.is_some() {
             continue;
@@ -444,6 +473,7 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
             }
         }
         runner.settle(t);
+        failpoint::hit("recovery.replayed");
     }
     runner.aside = aside.into();
     runner.publish_aside();
