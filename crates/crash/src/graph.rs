@@ -21,6 +21,7 @@ pub(crate) fn build(directory: &Path, port: u16) -> winterbourne::streaming::Res
         .set("spark.streaming.batch.onFailure", "stop")
         .set("spark.streaming.batch.maxQueued", "100000")
         .set("spark.streaming.recovery.maxCatchUp", "100000")
+        .set("spark.streaming.receiver.writeAheadLog.rollingIntervalSecs", "100ms")
         .set("spark.streaming.receiverRestartDelay", "20ms");
     let sc = SparkContext::new(conf)?;
     let ssc = StreamingContext::new(&sc, milliseconds(INTERVAL))?;
