@@ -14,10 +14,8 @@ const LOAD: usize = 12;
 
 pub(crate) struct Story {
     pub(crate) directory: PathBuf,
-    /// The ends that were asked for and came about.
+    /// The ends that were asked for and came about; before the others the input was used up.
     pub(crate) met: Vec<End>,
-    /// The others: the input was used up before.
-    pub(crate) missed: Vec<End>,
     pub(crate) lives: usize,
     /// Failpoints it came by.
     pub(crate) seen: BTreeSet<String>,
@@ -28,21 +26,19 @@ pub(crate) struct Story {
 pub(crate) fn play(setting: &Setting<'_>, target: &Path, number: usize, ends: &[End]) -> Result<Story> {
     let directory = place(target, number);
     let mut world = World::new(directory.clone(), LOAD * (ends.len() + 1))?;
-    let (mut lives, mut met, mut missed): (Vec<Life>, _, _) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut lives, mut met) = (Vec::<Life>::new(), Vec::new());
     let mut failed = false;
     for end in ends.iter().chain([&End::Finish]) {
         let life = life::live(setting, &mut world, end)?;
         failed = matches!(life.outcome, Outcome::Failed(_));
         let came = match end {
-            End::Finish => None,
-            End::Orderly(_) => Some(life.outcome == Outcome::Ended),
-            End::At(name, nth) => Some(life.outcome == Outcome::Killed && died_at(&directory, name, *nth)),
-            End::Moment(..) => Some(life.outcome == Outcome::Killed),
+            End::Finish => false,
+            End::Orderly(_) => life.outcome == Outcome::Ended,
+            End::At(name, nth) => life.outcome == Outcome::Killed && died_at(&directory, name, *nth),
+            End::Moment(..) => life.outcome == Outcome::Killed,
         };
-        match came {
-            Some(true) => met.push(end.clone()),
-            Some(false) => missed.push(end.clone()),
-            None => {}
+        if came {
+            met.push(end.clone());
         }
         lives.push(life);
         if failed {
@@ -55,7 +51,7 @@ pub(crate) fn play(setting: &Setting<'_>, target: &Path, number: usize, ends: &[
     if violations.is_empty() && !failed {
         fs::remove_dir_all(&directory)?;
     }
-    Ok(Story { directory, met, missed, lives: lives.len(), seen, violations })
+    Ok(Story { directory, met, lives: lives.len(), seen, violations })
 }
 
 /// Whether the program wrote down that it dies there.
