@@ -22,7 +22,7 @@ pub use batch::{
     Stop, StreamingState, StreamingStatus,
 };
 pub use context::StreamingContext;
-pub use dstream::{DStream, MapWithStateDStream, StateSpec};
+pub use dstream::{DStream, MapWithStateDStream, StateOptions, StateSpec};
 pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};

@@ -213,7 +213,8 @@ impl Keeper {
             match guard_driver(|| Ok(kept.state.take_changes(sc, t, everything)?)) {
                 Ok(taken) => {
                     let layout = kept.state.layout().clone();
-                    owners.push(Owner { id: kept.id.clone(), layout, full: everything });
+                    let partitions = kept.state.partitions() as u32;
+                    owners.push(Owner { id: kept.id.clone(), layout, partitions, full: everything });
                     sections.extend(taken.into_iter().map(|s| (i as u32, s)));
                     kept.everything = false;
                 }

@@ -55,7 +55,6 @@ pub(crate) enum Expect {
 #[derive(Clone)]
 pub struct Durable {
     pub(crate) id: String,
-    pub(crate) storage: Arc<dyn Storage>,
     /// The write-ahead log of receivers.
     pub(crate) received: received::Received,
 }

@@ -247,10 +247,11 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
     let received = opened.map_err(|e| lost(e.to_string()))?.0;
     let ownerless = ownerless(&received, &program).map_err(refuse)?;
     for (id, input) in &program.inputs {
-        let durable = Durable { id: id.clone(), storage: storage.clone(), received: received.clone() };
+        let durable = Durable { id: id.clone(), received: received.clone() };
         input.attach(&durable).map_err(|e| refuse(e.to_string()))?;
     }
-    let base = begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
+    let Base { manifest: base, changed } =
+        begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
     let from = base.map_or(0, |m| m.sequence);
     let (unfinished, aside) = history.open(base);
     let planned = history.plans.keys().next_back().copied().max(base.map(|m| m.planned));
@@ -265,7 +266,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
     let before: Vec<Time> =
         before.into_iter().filter(|t| !again.contains(t) && !aside.contains(t) && !unfinished.contains(t)).collect();
     let everything =
-        |(id, _): &(String, Arc<dyn Stateful>)| (!comparison.loads(id) || comparison.relayouts(id)).then(|| id.clone());
+        |(id, _): &(String, Arc<dyn Stateful>)| (!comparison.loads(id) || changed.contains(id)).then(|| id.clone());
     let last = history.done.last();
     let past = Past {
         sequence: last.map_or(from, |d| d.sequence.max(from)),
@@ -311,12 +312,20 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
     Ok(Recovery {
         keeper,
         zero,
-        planned: known.and(planned),
+        planned: known.map(|_| planned.unwrap_or(zero)),
         done,
         before,
         unfinished: unfinished.into_iter().collect(),
         aside: aside.into_iter().collect(),
     })
+}
+
+/// What a start begins from: a checkpoint, or the beginning of the log.
+#[derive(Default)]
+struct Base<'m> {
+    manifest: Option<&'m Manifest>,
+    /// Operators whose files are no longer as they would be written: in layout, or in the number of partitions.
+    changed: Vec<String>,
 }
 
 /// Inputs with blocks that the program does not have; their user lets them go. What of an input was let go before has no
@@ -340,19 +349,26 @@ fn begin_from<'m>(
     whole: bool,
     comparison: &Comparison,
     program: &Program<'_>,
-) -> Result<Option<&'m Manifest>, String> {
+) -> Result<Base<'m>, String> {
     let Some(newest) = manifests.first() else {
         return if whole {
-            Ok(None)
+            Ok(Base::default())
         } else {
             Err("no checkpoint can be read, and the log does not reach back to the beginning".into())
         };
     };
+    let reach = program.pace.state_reach;
+    let old_enough = |m: &&&Manifest| m.time + reach <= newest.time;
+    let mut candidates: Vec<&Manifest> = manifests.iter().filter(|m| old_enough(&m)).collect();
+    if candidates.is_empty() && !whole {
+        tracing::warn!("no checkpoint reaches {reach} back: windows over state are incomplete at first");
+        candidates = manifests.iter().rev().collect();
+    }
     let mut last = String::new();
-    for m in manifests.iter().filter(|m| m.time + program.pace.state_reach <= newest.time) {
+    for m in candidates {
         program.states.iter().for_each(|(_, s)| s.clear());
         match load(storage, m, comparison, program) {
-            Ok(()) => return Ok(Some(m)),
+            Ok(changed) => return Ok(Base { manifest: Some(m), changed }),
             Err(why) => {
                 tracing::error!("the checkpoint of batch {} cannot be loaded: {why}; an older one is taken", m.time);
                 last = why;
@@ -361,24 +377,19 @@ fn begin_from<'m>(
     }
     program.states.iter().for_each(|(_, s)| s.clear());
     if whole {
-        return Ok(None);
-    }
-    if last.is_empty() {
-        last = format!(
-            "the oldest does not reach {} back, which is how far this program looks back on state",
-            program.pace.state_reach
-        );
+        return Ok(Base::default());
     }
     Err(format!("no checkpoint can be used ({last}), and the log does not reach back to the beginning"))
 }
 
+/// Loads a checkpoint's state. The operators whose files are no longer as they would be written.
 fn load(
     storage: &Arc<dyn Storage>,
     m: &Manifest,
     comparison: &Comparison,
     program: &Program<'_>,
-) -> Result<(), String> {
-    let mut files = Vec::new();
+) -> Result<Vec<String>, String> {
+    let (mut files, mut changed) = (Vec::new(), Vec::new());
     for f in &m.files {
         let len = storage.len(&f.name).map_err(|e| e.to_string())?;
         if len != f.len {
@@ -388,7 +399,11 @@ fn load(
     }
     for (id, state) in program.states.iter().filter(|(id, _)| comparison.loads(id)) {
         for (file, owner) in sources(&files, id) {
-            let stored = Stored { layout: file.index.owners[owner as usize].layout.clone(), time: file.index.time };
+            let found = &file.index.owners[owner as usize];
+            if found.layout != *state.layout() || found.partitions as usize != state.partitions() {
+                changed.push(id.clone());
+            }
+            let stored = Stored { layout: found.layout.clone(), time: file.index.time };
             state.accepts(&stored.layout)?;
             let slices: Vec<Slice> = file.slices_of(owner).collect();
             let (storage, reader, count) = (storage.clone(), file.clone(), slices.len());
@@ -400,7 +415,7 @@ fn load(
             loaded.map_err(|e| e.to_string())?;
         }
     }
-    Ok(())
+    Ok(changed)
 }
 
 fn restore_inputs(
