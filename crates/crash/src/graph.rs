@@ -1,4 +1,5 @@
-//! The graph: three sources, a window, both stateful operators, and an output for each of them.
+//! The graph: three sources, both stateful operators, windows over what went in and over state, and an output for
+//! each of them.
 
 use std::path::Path;
 
@@ -11,6 +12,8 @@ use crate::sources::{Numbered, Tape};
 const INTERVAL: u64 = 20;
 /// Batches in a window.
 const WINDOW: u64 = 5;
+/// And in the one over what a stateful operator gave.
+const LATELY: u64 = 3;
 /// Every so many batches the first attempt fails at its last output, so that there is something to undo.
 const FAILS: u64 = 7;
 
@@ -45,6 +48,8 @@ pub(crate) fn build(directory: &Path, port: u16) -> winterbourne::streaming::Res
         .map_with_state(StateSpec::function(sum).num_partitions(2))
         .checkpoint(milliseconds(INTERVAL * 2))
         .uid("sums");
+    out.each("totals", &sums, Clone::clone);
+    out.each("lately", &sums.window(milliseconds(INTERVAL * LATELY)), Clone::clone);
     out.each("sums", &sums.state_snapshots(), |(key, (n, sum))| format!("{key} {n} {sum}"));
     let mut failed = None;
     all.foreach_rdd(move |_, time| {
@@ -75,8 +80,11 @@ fn split(id: &str) -> (String, u64) {
     (format!("{}{}", id.get(..1).unwrap_or("?"), number % 10), number)
 }
 
-/// How many records the key had, and the sum of their numbers.
-fn sum(_: &String, number: Option<u64>, total: &mut State<'_, (u64, u64)>) {
+/// How many records the key had, and the sum of their numbers. Gives out the former, which does not depend on the order
+/// within a batch.
+fn sum(key: &String, number: Option<u64>, total: &mut State<'_, (u64, u64)>) -> String {
     let (n, sum) = total.get().copied().unwrap_or((0, 0));
-    total.update((n + u64::from(number.is_some()), sum + number.unwrap_or(0)));
+    let n = n + u64::from(number.is_some());
+    total.update((n, sum + number.unwrap_or(0)));
+    format!("{key} {n}")
 }

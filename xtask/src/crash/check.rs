@@ -10,7 +10,8 @@ use crate::Result;
 
 /// Between batches, in milliseconds, and batches in a window: as the program has them.
 const INTERVAL: u64 = 20;
-const WINDOW: usize = 5;
+const WINDOW: u64 = 5;
+const LATELY: u64 = 3;
 
 /// A check that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +43,11 @@ pub(crate) fn story(directory: &Path, lives: &[Life], allowed: &BTreeMap<String,
         return Ok(found);
     }
     let none = Outputs::new();
-    let [all, window, counts, sums] =
-        ["all", "window", "counts", "sums"].map(|kind| outputs.get(kind).unwrap_or(&none));
+    let [all, window, counts, sums, totals, lately] =
+        ["all", "window", "counts", "sums", "totals", "lately"].map(|kind| outputs.get(kind).unwrap_or(&none));
     found.extend(gaps(&outputs));
-    found.extend(windows(all, window));
+    found.extend(windows(all, window, WINDOW));
+    found.extend(windows(totals, lately, LATELY));
     found.extend(states(all, counts, sums));
     found.extend(ledger(all, allowed));
     if let Some((sequence, _)) = lives.last().and_then(|life| life.end)
@@ -120,9 +122,9 @@ fn gaps(outputs: &BTreeMap<String, Outputs>) -> Vec<Violation> {
     found
 }
 
-fn windows(all: &Outputs, window: &Outputs) -> Vec<Violation> {
+fn windows(all: &Outputs, window: &Outputs, length: u64) -> Vec<Violation> {
     let wrong = |(time, got): (&u64, &Vec<String>)| {
-        let since = time.saturating_sub(INTERVAL * (WINDOW as u64 - 1));
+        let since = time.saturating_sub(INTERVAL * (length - 1));
         let mut expect: Vec<&String> = all.range(since..=*time).flat_map(|(_, ids)| ids).collect();
         expect.sort_unstable();
         let differs = !expect.iter().copied().eq(got);
@@ -208,8 +210,8 @@ mod tests {
     #[test]
     fn windows_and_states_follow_from_batches() {
         let all = batches(&[(20, &["r1"]), (40, &["r11"])]);
-        assert!(windows(&all, &batches(&[(20, &["r1"]), (40, &["r1", "r11"])])).is_empty());
-        assert_eq!(windows(&all, &batches(&[(40, &["r11"])])).len(), 1);
+        assert!(windows(&all, &batches(&[(20, &["r1"]), (40, &["r1", "r11"])]), 2).is_empty());
+        assert_eq!(windows(&all, &batches(&[(40, &["r11"])]), 2).len(), 1);
         let counts = batches(&[(20, &["r1 1"]), (40, &["r1 1", "r11 1"])]);
         let sums = batches(&[(20, &["r1 1 1"]), (40, &["r1 2 12"])]);
         assert!(states(&all, &counts, &sums).is_empty());

@@ -20,7 +20,7 @@ mod story;
 mod world;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::Result;
@@ -125,7 +125,7 @@ fn build(repo: &Repo) -> Result<PathBuf> {
     Ok(repo.target().join("debug").join("victim"))
 }
 
-fn all_faults(repo: &Repo, options: &Options, victim: &PathBuf) -> Result<()> {
+fn all_faults(repo: &Repo, options: &Options, victim: &Path) -> Result<()> {
     let mut unnoticed = Vec::new();
     for fault in faults::FAULTS {
         match Harness::new(repo, options, victim).catches(fault)? {
@@ -141,9 +141,9 @@ fn all_faults(repo: &Repo, options: &Options, victim: &PathBuf) -> Result<()> {
 }
 
 impl Harness {
-    fn new(repo: &Repo, options: &Options, victim: &PathBuf) -> Harness {
+    fn new(repo: &Repo, options: &Options, victim: &Path) -> Harness {
         Harness {
-            victim: victim.clone(),
+            victim: victim.to_owned(),
             target: repo.target(),
             dice: Dice::new(options.seed),
             stories: 0,
@@ -211,8 +211,10 @@ impl Harness {
             let chosen: Vec<(String, u64)> = queue.drain(..queue.len().min(DEATHS)).collect();
             let ends: Vec<End> = chosen.iter().flat_map(|(name, tries)| deaths(&mut self.dice, name, *tries)).collect();
             let story = self.play(None, power, &ends)?;
+            let mut met: Vec<String> = story.met.iter().map(kind).collect();
             for (name, tries) in chosen {
-                if story.met.iter().any(|end| kind(end) == name) {
+                if let Some(at) = met.iter().position(|met| *met == name) {
+                    met.swap_remove(at);
                     continue;
                 }
                 if tries < TRIES {
