@@ -250,7 +250,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         let durable = Durable { id: id.clone(), received: received.clone() };
         input.attach(&durable).map_err(|e| refuse(e.to_string()))?;
     }
-    let Base { manifest: base, changed } =
+    let Base { manifest: base, changed, failed } =
         begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
     let from = base.map_or(0, |m| m.sequence);
     let (unfinished, aside) = history.open(base);
@@ -278,7 +278,14 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         plans: history.plans.iter().map(|(t, (at, _))| (*t, *at)).collect(),
         open: unfinished.iter().chain(&aside).copied().collect(),
         files: base.map_or(Vec::new(), |m| m.files.clone()),
-        manifests: manifests.iter().rev().filter(|m| m.sequence <= from).cloned().collect(),
+        // Newer ones that were passed over, for the sake of those who look back on state, are good for the next start:
+        // what they name must stay.
+        manifests: manifests
+            .iter()
+            .rev()
+            .filter(|m| m.sequence <= from || !failed.contains(&m.sequence))
+            .cloned()
+            .collect(),
     };
     failpoint::hit("recovery.loaded");
     let head = Head {
@@ -326,6 +333,8 @@ struct Base<'m> {
     manifest: Option<&'m Manifest>,
     /// Operators whose files are no longer as they would be written: in layout, or in the number of partitions.
     changed: Vec<String>,
+    /// Sequences of the checkpoints that could not be loaded.
+    failed: Vec<u64>,
 }
 
 /// Inputs with blocks that the program does not have; their user lets them go. What of an input was let go before has no
@@ -364,20 +373,21 @@ fn begin_from<'m>(
         tracing::warn!("no checkpoint reaches {reach} back: windows over state are incomplete at first");
         candidates = manifests.iter().rev().collect();
     }
-    let mut last = String::new();
+    let (mut last, mut failed) = (String::new(), Vec::new());
     for m in candidates {
         program.states.iter().for_each(|(_, s)| s.clear());
         match load(storage, m, comparison, program) {
-            Ok(changed) => return Ok(Base { manifest: Some(m), changed }),
+            Ok(changed) => return Ok(Base { manifest: Some(m), changed, failed }),
             Err(why) => {
                 tracing::error!("the checkpoint of batch {} cannot be loaded: {why}; an older one is taken", m.time);
                 last = why;
+                failed.push(m.sequence);
             }
         }
     }
     program.states.iter().for_each(|(_, s)| s.clear());
     if whole {
-        return Ok(Base::default());
+        return Ok(Base { failed, ..Base::default() });
     }
     Err(format!("no checkpoint can be used ({last}), and the log does not reach back to the beginning"))
 }
