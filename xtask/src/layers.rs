@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("testkit", &["streaming", "engine", "base"]),
     ("winterbourne", &["streaming", "engine", "base"]),
     ("bench", &["winterbourne"]),
+    ("crash", &["winterbourne", "streaming", "base"]),
 ];
 
 /// Whose tests may use the test kit; nobody ships it.

@@ -1,6 +1,7 @@
 //! The repository's automation: `cargo xtask COMMAND`. This file only dispatches.
 
 mod code;
+mod crash;
 mod deny;
 mod dependencies;
 mod finding;
@@ -36,6 +37,10 @@ usage: cargo xtask COMMAND
   test             all checks in order, stopping at the first that fails
   tidy             the source checks alone: imports, shape of files, links, the matrix's items
   matrix [--print] the operations matrix: totals, or with --print every id by status
+  crash [--short] [--seed N] [--kills N] [--fault NAME | --all-faults]
+                   kills a program at every durable step and at N random
+                   moments, and checks what it makes of that; with a seeded
+                   fault it must fail
   advisories       the dependencies against the RustSec advisory database;
                    fetches it with git over the network, so `test` leaves it out";
 
@@ -57,6 +62,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(&repo),
         ["matrix"] => matrix::run(&repo),
         ["matrix", "--print"] => matrix::print(&repo),
+        ["crash", rest @ ..] => crash::run(&repo, rest),
         ["advisories"] => deny::advisories(&repo),
         ["help" | "--help" | "-h"] | [] => {
             println!("{USAGE}");

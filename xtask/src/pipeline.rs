@@ -5,7 +5,7 @@ use std::env;
 use crate::repo::Repo;
 use crate::steps::{cargo, finish, step};
 use crate::transcript::Transcript;
-use crate::{Result, deny, matrix, suite, tidy};
+use crate::{Result, crash, deny, matrix, suite, tidy};
 
 /// Cheap checks first; the last line says how many tests passed.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
@@ -25,6 +25,7 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     step("skipped tests", || skipped(&transcript.ignored_names, transcript.ignored, in_ci()))?;
     suite::keep(repo, &transcript)?;
 
+    step("crash harness, short", || crash::run(repo, &["--short"]))?;
     let doc = ["doc", "--workspace", "--no-deps", "--all-features"];
     step("documentation", || finish(cargo(repo).args(doc).env("RUSTDOCFLAGS", "-D warnings")))?;
     step("licences, bans, sources", || deny::offline_checks(repo))?;

@@ -356,3 +356,30 @@ impl Kept for DStream<u64> {
         self.map(|x| (x, 1)).map_with_state(StateSpec::function(sum)).map(|(k, _)| k)
     }
 }
+
+#[test]
+fn checkpoints_passed_over_for_those_who_look_back_stay_whole() {
+    let dir = TempDir::new();
+    let tape = filled(40);
+    let every = Shape { every: 1, ..SHAPE };
+    for (begun, batches) in [(0, 10), (10, 1), (11, 4)] {
+        let p = process(&dir.at("a"), &tape, at(begun), every);
+        let mut run = p.start();
+        for n in begun + 1..=begun + batches {
+            assert_eq!(p.step(&mut run), expected(n));
+        }
+        drop(run);
+        for entry in std::fs::read_dir(dir.at("a/checkpoints")).expect("checkpoints") {
+            let manifest = entry.expect("an entry").path();
+            let bytes = std::fs::read(&manifest).expect("readable");
+            let text = String::from_utf8_lossy(&bytes);
+            let named: Vec<&str> =
+                text.match_indices("state/").filter_map(|(i, _)| Some(text[i..].split_once(".state")?.0)).collect();
+            assert!(!named.is_empty(), "{} names no file", manifest.display());
+            for name in named {
+                let file = dir.at(&format!("a/{name}.state"));
+                assert!(std::path::Path::new(&file).exists(), "{} names {file}", manifest.display());
+            }
+        }
+    }
+}

@@ -9,6 +9,7 @@
 //! | `WINTERBOURNE_FAILPOINT_REPORT=file` | before it dies, the process writes `name@n` to that file, durably |
 //! | `WINTERBOURNE_FAILPOINT_LIST=file` | each name is appended to that file the first time it is hit, a line each |
 //! | `WINTERBOURNE_SEEDED_FAULT=name` | [`seeded`] says `true` for that name |
+//! | `WINTERBOURNE_SMALL_SIZES=1` | [`size`] says the small one, so that what happens seldom happens often |
 //! | `WINTERBOURNE_LOSE_UNSYNCED=1` | what was not synced dies with the process, as with the power ([`crate::storage::LocalStorage`]) |
 //!
 //! A seeded fault proves that a test would notice: a test run that stays green with it is worth nothing. Those of this
@@ -20,10 +21,10 @@
 mod on;
 
 #[cfg(feature = "failpoints")]
-pub use on::{hit, lose_unsynced, seeded};
+pub use on::{hit, lose_unsynced, seeded, size};
 
 #[cfg(not(feature = "failpoints"))]
-pub use off::{hit, lose_unsynced, seeded};
+pub use off::{hit, lose_unsynced, seeded, size};
 
 #[cfg(not(feature = "failpoints"))]
 mod off {
@@ -55,5 +56,17 @@ mod off {
     #[must_use]
     pub const fn lose_unsynced() -> bool {
         false
+    }
+
+    /// `usual`; without the feature `failpoints`, that is all there is to it.
+    ///
+    /// ```
+    /// use winterbourne_base::failpoint;
+    /// assert_eq!(failpoint::size(8 << 20, 4 << 10), 8 << 20);
+    /// ```
+    #[inline(always)]
+    #[must_use]
+    pub const fn size(usual: u64, _small: u64) -> u64 {
+        usual
     }
 }

@@ -18,6 +18,7 @@ struct Orders {
     list: Option<OsString>,
     fault: Option<String>,
     lose_unsynced: bool,
+    small_sizes: bool,
 }
 
 static ORDERS: OnceLock<Orders> = OnceLock::new();
@@ -76,6 +77,17 @@ pub fn lose_unsynced() -> bool {
     orders().lose_unsynced
 }
 
+/// `usual`, or `small` if a test wants to see often what happens seldom.
+///
+/// ```
+/// use winterbourne_base::failpoint;
+/// assert_eq!(failpoint::size(8 << 20, 4 << 10), 8 << 20);
+/// ```
+#[must_use]
+pub fn size(usual: u64, small: u64) -> u64 {
+    if orders().small_sizes { small } else { usual }
+}
+
 fn orders() -> &'static Orders {
     ORDERS.get_or_init(|| {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -87,6 +99,7 @@ fn orders() -> &'static Orders {
             list: std::env::var_os("WINTERBOURNE_FAILPOINT_LIST"),
             fault: text("WINTERBOURNE_SEEDED_FAULT"),
             lose_unsynced: text("WINTERBOURNE_LOSE_UNSYNCED").is_some_and(|value| value == "1"),
+            small_sizes: text("WINTERBOURNE_SMALL_SIZES").is_some_and(|value| value == "1"),
         }
     })
 }

@@ -297,7 +297,7 @@ struct LocalFile {
     file: File,
     path: PathBuf,
     len: u64,
-    /// What a test wants to die with the process: written, not synced. Always empty in a program.
+    /// What a test wants to die with the process, or with this: written, not synced. Always empty in a program.
     held: Vec<u8>,
 }
 
@@ -336,15 +336,6 @@ impl LocalFile {
         self.file.write_all(first)?;
         failpoint::hit("storage.append.half_written");
         self.file.write_all(second)
-    }
-}
-
-/// The process lives: what it wrote is there, if not durable.
-impl Drop for LocalFile {
-    fn drop(&mut self) {
-        if let Err(error) = self.let_go() {
-            tracing::error!(path = %self.path.display(), %error, "what was held back for a test cannot be written");
-        }
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
-use winterbourne_base::{Clock, Duration, Time};
+use winterbourne_base::{Clock, Duration, Time, failpoint};
 use winterbourne_engine::{BoxError, Error as EngineError, SparkContext, guard_driver, hash};
 
 /// Batches that may lie aside at once; the oldest is dropped, and counted, for the next.
@@ -182,6 +182,7 @@ impl Runner {
                 return Err((self.name(i), e));
             }
         }
+        failpoint::hit("batch.outputs_done");
         for n in &self.nodes {
             let meta = n.meta();
             guard_driver(|| Ok(n.advance(t)?)).map_err(|e| (format!("{} at {}", meta.kind, meta.site), e))?;
@@ -245,7 +246,13 @@ impl Runner {
 
     /// 6 settle: commit, strictly in batch order · 7 forget what nobody needs.
     fn commit(&mut self, progress: &Progress, clock: &dyn Clock) {
+        if failpoint::seeded("log.completion-before-state")
+            && let Some(keeper) = &mut self.keeper
+        {
+            keeper.settled(&self.sc, &self.inputs);
+        }
         let skipped = self.settle(progress.tick.time);
+        failpoint::hit("batch.settled");
         {
             let mut shared = self.control.shared();
             shared.status.completed_batches += 1;

@@ -255,7 +255,9 @@ impl Desk {
     fn merge(&mut self, job: &Job) -> Result<(), String> {
         let changes: u64 = self.files.iter().skip(1).map(|f| f.len).sum();
         let first = self.files.first().map_or(0, |f| f.len);
-        if self.files.len() < MOST_FILES && (self.files.len() < 3 || changes < first.max(LEAST_TO_COMPACT)) {
+        if self.files.len() < MOST_FILES
+            && (self.files.len() < 3 || changes < first.max(failpoint::size(LEAST_TO_COMPACT, 4 << 10)))
+        {
             return Ok(());
         }
         let readers: Result<Vec<Reader>, String> =

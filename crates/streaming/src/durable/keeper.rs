@@ -241,8 +241,9 @@ impl Keeper {
         let oldest = self.plans.range(after(t - self.pace.reach)..).map(|(_, p)| *p).min();
         let open = self.open.iter().filter_map(|t| self.plans.get(t).copied()).min();
         let replay_from = [oldest, open].into_iter().flatten().fold(self.log.position(), Position::min);
+        let wrong = failpoint::seeded("checkpoint.wrong-sequence");
         let manifest = Manifest {
-            sequence: self.sequence,
+            sequence: self.sequence - u64::from(wrong),
             time: t,
             planned: self.planned,
             open: self.open.iter().copied().collect(),
@@ -269,6 +270,7 @@ impl Keeper {
             (p.keep_log, p.keep_after)
         };
         let (Some(from), Some(time)) = (keep_log, keep_after) else { return };
+        let from = if failpoint::seeded("log.trimmed-early") { self.log.position() } else { from };
         if self.kept_log == Some(from) {
             return;
         }

@@ -24,7 +24,7 @@ use std::{
     sync::Arc,
 };
 use winterbourne_base::{
-    Clock, Duration, Time,
+    Clock, Duration, Time, failpoint,
     journal::{Journal, JournalError, JournalOptions, Position},
     storage::{LocalStorage, Storage, StorageLock},
 };
@@ -99,7 +99,7 @@ pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
             return Err(newer(directory, &*storage, f, version));
         }
     }
-    let options = JournalOptions { segment_bytes: SEGMENT, ..JournalOptions::default() };
+    let options = JournalOptions { segment_bytes: failpoint::size(SEGMENT, 4 << 10), ..JournalOptions::default() };
     let mut entries = Vec::new();
     let opened = Journal::open(storage.clone(), "log", options, |at, bytes| {
         entries.push((at, log::decode(bytes).map_err(JournalError::Rejected)?));
@@ -272,7 +272,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         let durable = Durable { id: id.clone(), received: received.clone() };
         input.attach(&durable).map_err(|e| refuse(e.to_string()))?;
     }
-    let Base { manifest: base, changed } =
+    let Base { manifest: base, changed, failed } =
         begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
     let from = base.map_or(0, |m| m.sequence);
     let (unfinished, aside) = history.open(base);
@@ -305,8 +305,16 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         plans: history.plans.iter().map(|(t, (at, _))| (*t, *at)).collect(),
         open: unfinished.iter().chain(&aside).copied().collect(),
         files: base.map_or(Vec::new(), |m| m.files.clone()),
-        manifests: manifests.iter().rev().filter(|m| m.sequence <= from).cloned().collect(),
+        // Newer ones that were passed over, for the sake of those who look back on state, are good for the next start:
+        // what they name must stay.
+        manifests: manifests
+            .iter()
+            .rev()
+            .filter(|m| m.sequence <= from || !failed.contains(&m.sequence))
+            .cloned()
+            .collect(),
     };
+    failpoint::hit("recovery.loaded");
     let head = Head {
         application: program.sc.app_name().to_owned(),
         build: program.build,
@@ -353,6 +361,8 @@ struct Base<'m> {
     manifest: Option<&'m Manifest>,
     /// Operators whose files are no longer as they would be written: in layout, or in the number of partitions.
     changed: Vec<String>,
+    /// Sequences of the checkpoints that could not be loaded.
+    failed: Vec<u64>,
 }
 
 /// Inputs with blocks that the program does not have; their user lets them go. What of an input was let go before has no
@@ -391,20 +401,21 @@ fn begin_from<'m>(
         tracing::warn!("no checkpoint reaches {reach} back: windows over state are incomplete at first");
         candidates = manifests.iter().rev().collect();
     }
-    let mut last = String::new();
+    let (mut last, mut failed) = (String::new(), Vec::new());
     for m in candidates {
         program.states.iter().for_each(|(_, s)| s.clear());
         match load(storage, m, comparison, program) {
-            Ok(changed) => return Ok(Base { manifest: Some(m), changed }),
+            Ok(changed) => return Ok(Base { manifest: Some(m), changed, failed }),
             Err(why) => {
                 tracing::error!("the checkpoint of batch {} cannot be loaded: {why}; an older one is taken", m.time);
                 last = why;
+                failed.push(m.sequence);
             }
         }
     }
     program.states.iter().for_each(|(_, s)| s.clear());
     if whole {
-        return Ok(Base::default());
+        return Ok(Base { failed, ..Base::default() });
     }
     Err(format!("no checkpoint can be used ({last}), and the log does not reach back to the beginning"))
 }
@@ -502,7 +513,8 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
         }
         runner.inputs.iter().for_each(|i| i.settle(t));
     }
-    for d in done {
+    let skips = usize::from(failpoint::seeded("recovery.completion-not-replayed"));
+    for d in done.into_iter().skip(skips) {
         let t = d.time;
         if d.set_aside.is_some() {
             continue;
@@ -530,6 +542,7 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
             }
         }
         runner.settle(t);
+        failpoint::hit("recovery.replayed");
     }
     // What the replay counted was counted before.
     let restored = runner.sc.restore_accumulators(accumulators);

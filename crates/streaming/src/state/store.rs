@@ -12,7 +12,7 @@ use std::sync::{
         Ordering::{Relaxed, SeqCst},
     },
 };
-use winterbourne_base::Time;
+use winterbourne_base::{Time, failpoint};
 use winterbourne_engine::{Error, Key, Rdd, Result, Site, SparkContext, Wire};
 
 /// One attempt at a batch. Whoever holds one of an attempt that is over is refused.
@@ -234,7 +234,7 @@ impl<K: Key, S: Wire> Store<K, S> {
         for held in &self.0.parts {
             let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
             if held.attempt == number && held.outcome.is_none() {
-                held.outcome = Some(ok);
+                held.outcome = Some(ok || failpoint::seeded("state.undo-dropped"));
             }
         }
         let (applied, initial) = {
