@@ -59,7 +59,8 @@ const ENTRIES: &[Entry] = &[
                Variants map_with_state (count of what is emitted) and update_state_by_key (count of all keys), without a\n\
                checkpoint directory; the same with `, checkpoint 1` and `, checkpoint 10`: a checkpoint in each batch and\n\
                in every tenth, in --directory. In the rows they follow the number of keys. A batch that takes a\n\
-               checkpoint is followed by a wait until that is written. A hand-written loop's update is set beside the\n\
+               checkpoint is followed by a wait until that is written. The next batch begins at once, or after\n\
+               --interval-ms, which leaves time for files to be merged. A hand-written loop's update is set beside the\n\
                first, its update and scan of all keys beside the second.",
         state: Here(workload::w4::run),
     },

@@ -6,7 +6,8 @@
 //!
 //! In the order of use: `args` (what was asked), `catalogue` (what there is), `workload` and `micro` (what is
 //! measured), `corpus` (the text they read), `session`, `feed` and `sender` (a stream over a socket), `helper` and
-//! `process` (other processes), `scratch` (directories that go again), `meter`, `laps` and `stats` (numbers), `row` and `json` (what is printed).
+//! `process` (other processes), `scratch` (directories that go again), `meter`, `laps` and `stats` (numbers), `row` and
+//! `json` (what is printed).
 mod args;
 mod catalogue;
 mod corpus;

@@ -4,8 +4,9 @@ use super::{
     sections::{Owner, Reader, Slice, Writer},
 };
 use crate::state::Section;
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashSet;
 use winterbourne_base::{Time, storage::Storage};
+use winterbourne_engine::hash::FixedState;
 
 /// As in the sections that operators write.
 const SECTION: usize = 4 << 20;
@@ -62,7 +63,8 @@ pub(super) fn compact(
     Ok(Some(FileRef { name: name.to_owned(), len }))
 }
 
-/// One partition of one operator.
+/// One partition of one operator: the newest file first, so that the first word on a key counts. No file has two, and of
+/// the oldest, which is the largest, no key need be remembered.
 fn merge(
     storage: &dyn Storage,
     from: &[(&Reader, u32)],
@@ -70,53 +72,75 @@ fn merge(
     time: Time,
     out: &mut dyn FnMut(&Section) -> Result<(), String>,
 ) -> Result<(), String> {
-    let mut blocks: Vec<(Section, u64)> = Vec::new();
-    for (f, owner) in from {
-        let mine: Vec<Slice> = f.slices_of(*owner).filter(|s| s.partition == partition).collect();
-        // What is older in this file is older by so much in the new one.
-        let behind = (time - f.index.time).as_millis();
-        for s in mine {
-            blocks.push((f.section(storage, &s)?, behind));
+    let Some(((oldest, oldest_owner), newer)) = from.split_first() else { return Ok(()) };
+    let slices =
+        |f: &Reader, owner: u32| -> Vec<Slice> { f.slices_of(owner).filter(|s| s.partition == partition).collect() };
+    // What is older in its file is older by so much in the new one.
+    let behind = |f: &Reader| (time - f.index.time).as_millis();
+    let mut changes: Vec<(Section, u64)> = Vec::new();
+    for (f, owner) in newer.iter().rev() {
+        for s in slices(f, *owner) {
+            changes.push((f.section(storage, &s)?, behind(f)));
         }
     }
-    // The last word on a key counts; keys stay in the order in which they were first said.
-    let mut places: HashMap<&[u8], usize> = HashMap::new();
-    let mut newest: Vec<(&[u8], Option<(u64, &[u8])>)> = Vec::new();
-    for (section, behind) in &blocks {
-        let mut rest = &section.bytes[..];
-        for _ in 0..section.records {
-            let (key, value) = record(&mut rest).ok_or("a record of a state file runs over its section")?;
-            let value = match value {
-                None => None,
-                Some(mut v) => {
-                    let age = varint(&mut v).ok_or("a record of a state file has no age")?;
-                    Some((age + behind, v))
-                }
-            };
-            match places.entry(key) {
-                Entry::Occupied(place) => newest[*place.get()].1 = value,
-                Entry::Vacant(place) => {
-                    place.insert(newest.len());
-                    newest.push((key, value));
-                }
-            }
-        }
+    let most = changes.iter().map(|(s, _)| s.records as usize).sum();
+    let mut told: HashSet<&[u8], FixedState> = HashSet::with_capacity_and_hasher(most, FixedState);
+    let mut merged = Merged { section: Section { partition, records: 0, bytes: Vec::new() }, out };
+    for (section, behind) in &changes {
+        each(section, |key, value| if told.insert(key) { merged.put(key, value, *behind) } else { Ok(()) })?;
     }
-    let mut section = Section { partition, records: 0, bytes: Vec::new() };
-    for (key, value) in newest {
-        let Some((age, state)) = value else { continue };
-        put(&mut section.bytes, key.len() as u64);
-        section.bytes.extend(key);
-        put(&mut section.bytes, (varint_len(age) + state.len()) as u64 + 1);
-        put(&mut section.bytes, age);
-        section.bytes.extend(state);
-        section.records += 1;
-        if section.bytes.len() >= SECTION {
-            out(&section)?;
-            (section.records, section.bytes) = (0, Vec::new());
-        }
+    for s in slices(oldest, *oldest_owner) {
+        let section = oldest.section(storage, &s)?;
+        let behind = behind(oldest);
+        each(&section, |key, value| if told.contains(key) { Ok(()) } else { merged.put(key, value, behind) })?;
     }
-    if section.records > 0 { out(&section) } else { Ok(()) }
+    merged.finish()
+}
+
+/// What was merged so far and is not written.
+struct Merged<'a> {
+    section: Section,
+    out: &'a mut dyn FnMut(&Section) -> Result<(), String>,
+}
+impl Merged<'_> {
+    /// A removal has done its work once what it removes is left out.
+    fn put(&mut self, key: &[u8], value: Option<&[u8]>, behind: u64) -> Result<(), String> {
+        let Some(mut state) = value else { return Ok(()) };
+        let age = behind + varint(&mut state).ok_or("a record of a state file has no age")?;
+        let bytes = &mut self.section.bytes;
+        put(bytes, key.len() as u64);
+        bytes.extend_from_slice(key);
+        put(bytes, (varint_len(age) + state.len()) as u64 + 1);
+        put(bytes, age);
+        bytes.extend_from_slice(state);
+        self.section.records += 1;
+        if bytes.len() >= SECTION {
+            self.write()?;
+        }
+        Ok(())
+    }
+    fn write(&mut self) -> Result<(), String> {
+        (self.out)(&self.section)?;
+        self.section.records = 0;
+        self.section.bytes.clear();
+        Ok(())
+    }
+    fn finish(mut self) -> Result<(), String> {
+        if self.section.records > 0 { self.write() } else { Ok(()) }
+    }
+}
+
+/// All records of a section.
+fn each<'a>(
+    section: &'a Section,
+    mut f: impl FnMut(&'a [u8], Option<&'a [u8]>) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut rest = &section.bytes[..];
+    for _ in 0..section.records {
+        let (key, value) = record(&mut rest).ok_or("a record of a state file runs over its section")?;
+        f(key, value)?;
+    }
+    Ok(())
 }
 
 /// Key and value of the next record; a value of none is a removal.

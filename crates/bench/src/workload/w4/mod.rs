@@ -11,6 +11,10 @@ use crate::{
     stats::{median, percentile},
 };
 use program::{Kind, Program};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 const BATCHES: u64 = 50;
 /// Not timed: the keys, and what follows until the memory of a batch has been used once.
@@ -48,10 +52,12 @@ fn measured(args: &Args, name: &str, keys: u64, kind: Kind, every: Option<u64>) 
     }
     run.counted();
     let syncs = run.durable().map_or(0, |d| d.log_syncs);
-    let mut laps = Vec::new();
+    let (mut laps, interval) = (Vec::new(), Duration::from_millis(args.interval_ms.unwrap_or(0)));
     let (done, spent) = measure(|| -> Result {
         for _ in 0..batches {
+            let begun = Instant::now();
             laps.push(run.step()?);
+            thread::sleep(interval.saturating_sub(begun.elapsed()));
         }
         Ok(())
     });

@@ -3,30 +3,29 @@
 //!
 //! It knows what the keys and states are, follows no index and asks no log.
 use crate::{Out, Result, args::Args};
-use std::{
-    collections::HashMap,
-    fs::{self, File},
-    io::Read,
-    thread,
-};
+use std::{collections::HashMap, fs::File, io::Read, thread};
 use winterbourne::engine::hash::FixedState;
 
 const HEAD: usize = 12;
 const FOOTER: usize = 24;
 const PIECE: usize = 4 << 20;
+/// Bytes of a record, nearly all of which have eight or nine: the first file holds all keys, for which room is made.
+const LEAST: usize = 8;
 
 /// State, and when it was touched relative to its file.
 type States = HashMap<u64, (u64, u64), FixedState>;
 
 pub(crate) fn child(args: &Args, _: Out) -> Result {
-    let directory = args.directory.as_deref().ok_or("w8-limit wants --directory")?.join("state");
-    let mut files = fs::read_dir(directory)?.map(|f| Ok(f?.path())).collect::<Result<Vec<_>>>()?;
-    files.sort();
+    let directory = args.directory.as_deref().ok_or("w8-limit wants --directory")?;
+    let files = super::state_files(directory)?;
     let mut states = States::default();
     let mut checksum = 0u32;
     for path in &files {
         let mut file = File::open(path)?;
         let len = file.metadata()?.len() as usize;
+        if states.is_empty() {
+            states.reserve(len / LEAST);
+        }
         let mut footer = [0; FOOTER];
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut footer, (len - FOOTER) as u64)?;
         let end = u64::from_le_bytes(footer[..8].try_into()?) as usize;

@@ -10,7 +10,12 @@ pub(crate) use limit::child as limit_child;
 
 use super::w4::program::{Kind, Program};
 use crate::{Out, Result, args::Args, helper::Helper, meter::Spent, row::Row, scratch::Scratch};
-use std::{fs, path::Path, thread, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
 
 const EVERY: u64 = 10;
 /// The batch of the last checkpoint.
@@ -76,8 +81,15 @@ fn start(args: &Args, role: &str, keys: u64, at: &Path) -> Result<Helper> {
     Helper::start(line)
 }
 fn state_bytes(at: &Path) -> Result<u64> {
-    let files = fs::read_dir(at.join("state"))?;
-    files.map(|f| Ok(f?.metadata()?.len())).sum()
+    state_files(at)?.iter().map(|f| Ok(fs::metadata(f)?.len())).sum()
+}
+/// The files that the last checkpoint is made of, oldest first. What they have been merged into by then is the second
+/// file of its number, and belongs to the checkpoint that was not taken any more.
+fn state_files(at: &Path) -> Result<Vec<PathBuf>> {
+    let files = fs::read_dir(at.join("state"))?.map(|f| Ok(f?.path())).collect::<Result<Vec<_>>>()?;
+    let mut files: Vec<PathBuf> = files.into_iter().filter(|f| f.to_string_lossy().ends_with("-0.state")).collect();
+    files.sort();
+    Ok(files)
 }
 
 /// The program itself. Says so when the batch is done at which it is killed, or its first one after a restart, and then
