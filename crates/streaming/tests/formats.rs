@@ -101,7 +101,8 @@ fn program(directory: &str, clock: &Arc<ManualClock>, panics_at: u64) -> (Stream
             counter.fetch_add(1, Relaxed);
             each(key, number, state);
         };
-        let seen = pairs.map_with_state(StateSpec::function(counted).num_partitions(3)).uid("seen").checkpoint(seconds(2));
+        let seen =
+            pairs.map_with_state(StateSpec::function(counted).num_partitions(3)).uid("seen").checkpoint(seconds(2));
         let add = |new: Vec<u64>, sum: Option<u64>| Some(sum.unwrap_or(0) + new.iter().sum::<u64>());
         let sums = numbers.map(|x| (x % 3, x)).update_state_by_key_in(add, 2);
         let (seen, sums) = (send(&seen.state_snapshots()), send(&sums));
