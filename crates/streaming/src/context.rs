@@ -19,7 +19,7 @@ use std::{
     thread::JoinHandle,
 };
 use winterbourne_base::{Clock, Duration, IntoDuration, SparkConf, SystemClock, Time, conf::keys, signal, thread};
-use winterbourne_engine::{Data, Site, SparkContext, Text};
+use winterbourne_engine::{Data, Site, SparkContext, Text, Wire};
 
 type Console = Arc<Mutex<dyn io::Write + Send>>;
 
@@ -271,14 +271,15 @@ impl StreamingContext {
         let param = format!("{host}:{port}");
         self.receive_at("socket_text_stream", Site::caller(), param, SocketReceiver::text(host, port))
     }
-    /// The records of a receiver of your own; see [`Receiver`].
+    /// The records of a receiver of your own; see [`Receiver`]. Where there is a checkpoint directory they are written to a
+    /// log first, so they must be serialisable.
     #[doc(alias = "receiverStream")]
     #[track_caller]
-    pub fn receiver_stream<T: Data>(&self, receiver: impl Receiver<T>) -> DStream<T> {
+    pub fn receiver_stream<T: Wire>(&self, receiver: impl Receiver<T>) -> DStream<T> {
         let param = receiver.name();
         self.receive_at("receiver_stream", Site::caller(), param, receiver)
     }
-    fn receive_at<T: Data>(
+    fn receive_at<T: Wire>(
         &self,
         kind: &'static str,
         site: Site,

@@ -22,14 +22,14 @@ pub use batch::{
     Stop, StreamingState, StreamingStatus,
 };
 pub use context::StreamingContext;
-pub use dstream::{DStream, MapWithStateDStream, StateSpec};
+pub use dstream::{DStream, MapWithStateDStream, StateOptions, StateSpec};
 pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{
     FileCounts, FileStreamOptions, Input, Planned, QueueOptions, RddQueue, ReceiverWatch, StreamFile, Supply, Tick,
 };
-pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState, SocketReceiver, Stopped, Tolerated};
+pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState, SocketReceiver, Stopped, StoreError, Tolerated};
 pub use state::State;
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
 pub use winterbourne_engine::BoxError;

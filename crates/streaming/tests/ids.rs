@@ -179,7 +179,7 @@ impl Branch {
     }
     /// The ids of this branch in a program of branches, those above and below included.
     fn ids(&self, above: &[Step]) -> BTreeSet<String> {
-        ids(|ssc| self.build(ssc, above)).unwrap().into_iter().collect()
+        ids(|ssc| self.build(ssc, above)).expect("a good program").into_iter().collect()
     }
 }
 /// Branches whose sockets can be told apart, in an order of their own.

@@ -8,7 +8,8 @@ use std::sync::{
 };
 use winterbourne_engine::{SparkContext, Text};
 use winterbourne_streaming::{
-    DStream, Error, MapWithStateDStream, RddQueue, State, StateSpec, StreamingContext, StreamingState, seconds,
+    DStream, Error, MapWithStateDStream, RddQueue, State, StateOptions, StateSpec, StreamingContext, StreamingState,
+    seconds,
 };
 use winterbourne_testkit::{StreamTester, TEST_START, TestInput, lanes::run_on_lanes};
 
@@ -461,6 +462,18 @@ fn an_initial_state_that_cannot_be_computed_is_tried_again() {
     feed.push([('a', 1), ('b', 1)]);
     tester.step().unwrap();
     assert_eq!(out.take_sorted(), [[('a', 11), ('b', 21)]]);
+}
+#[test]
+fn all_keys_of_an_initial_state_are_visited_from_the_first_rdd_on() {
+    let mut tester = tester(&[]);
+    let sc = tester.context().spark_context().clone();
+    let input = Given::new([None, Some(vec![('a', 1)]), None]);
+    let options = StateOptions::default().initial_state(sc.parallelize([('a', 10), ('z', 20)], 2)).num_partitions(3);
+    let counted = |values: Vec<u64>, total: Option<u64>| Some(total.unwrap_or(0) + values.iter().sum::<u64>() + 100);
+    let stream = tester.context().input_stream("given", input).update_state_by_key_with(counted, options);
+    let out = tester.output(&stream);
+    tester.steps(3).unwrap();
+    assert_eq!(out.take_sorted(), [[('a', 111), ('z', 120)], [('a', 211), ('z', 220)]]);
 }
 #[test]
 fn partitions_are_as_asked_for_and_keep_their_keys() {

@@ -8,7 +8,7 @@ use std::{
 };
 use winterbourne_base::{Clock, ManualClock, Time};
 use winterbourne_engine::SparkContext;
-use winterbourne_streaming::{DStream, Error, State, StateSpec, Stepper, StreamingContext, seconds};
+use winterbourne_streaming::{DStream, Error, Health, State, StateSpec, Stepper, StreamingContext, seconds};
 use winterbourne_testkit::TEST_START;
 
 type Totals = BTreeMap<u64, u64>;
@@ -145,6 +145,48 @@ fn long_runs_compact_what_they_keep() {
     assert!(files < 200, "{files} state files after 300 checkpoints");
     let again = process(&dir.at("a"), &tape, at(300), SHAPE);
     assert_eq!(again.step(&mut again.start()), expected(301));
+}
+
+#[test]
+fn compaction_never_mixes_partitionings() {
+    let dir = TempDir::new();
+    let tape = filled(600);
+    // Enough checkpoints between the restarts for files to be merged, with more and with fewer partitions.
+    for (round, partitions) in [(0, 7), (1, 2), (2, 5)] {
+        let p = process(&dir.at("a"), &tape, at(round * 100), Shape { every: 1, partitions, ..SHAPE });
+        let mut run = p.start();
+        for n in round * 100 + 1..=round * 100 + 100 {
+            assert_eq!(p.step(&mut run), expected(n));
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_is_a_health_state_and_the_next_one_holds_everything() {
+    let dir = TempDir::new();
+    let tape = filled(60);
+    let p = process(&dir.at("a"), &tape, TEST_START, Shape { every: 1, ..SHAPE });
+    let mut run = p.start();
+    (1..=5).for_each(|n| assert_eq!(p.step(&mut run), expected(n)));
+    // A file where the directory of state files should be.
+    std::fs::rename(dir.at("a/state"), dir.at("state")).expect("renamed");
+    std::fs::write(dir.at("a/state"), "in the way").expect("written");
+    let mut n = 5;
+    while !matches!(p.ssc.status().health, Health::Degraded { .. }) {
+        n += 1;
+        assert!(n < 40, "it is said");
+        assert_eq!(p.step(&mut run), expected(n));
+        // Pauses between attempts are over.
+        p.clock.advance(seconds(10));
+        p.clock.advance(seconds(10));
+    }
+    std::fs::remove_file(dir.at("a/state")).expect("removed");
+    std::fs::rename(dir.at("state"), dir.at("a/state")).expect("renamed");
+    (n + 1..=n + 3).for_each(|n| assert_eq!(p.step(&mut run), expected(n)));
+    drop(run);
+    assert!(matches!(p.ssc.status().health, Health::Ok));
+    let again = process(&dir.at("a"), &tape, at(n + 3), SHAPE);
+    assert_eq!(again.step(&mut again.start()), expected(n + 4));
 }
 
 #[test]

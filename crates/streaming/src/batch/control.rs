@@ -30,6 +30,12 @@ pub enum Health {
         /// How many.
         waiting: u64,
     },
+    /// Batches are done as they come due, but the last checkpoint could not be written: a restart would have more to
+    /// apply again, and the log grows. It is tried again with the next one.
+    Degraded {
+        /// Why.
+        why: String,
+    },
     /// A batch failed on every attempt and later ones wait for it: retry it, skip it or stop.
     Held(Arc<BatchError>),
     /// The stream ended with this error.
@@ -231,7 +237,12 @@ impl Control {
         let inputs = self.inputs.lock().expect("plain list").clone();
         let receivers = inputs.iter().filter_map(|i| i.receiver()).collect();
         let shared = self.shared();
-        StreamingStatus { state: shared.state, receivers, events_dropped: self.bus.dropped(), ..shared.status.clone() }
+        let mut status = shared.status.clone();
+        let failure = status.durable.as_ref().and_then(|d| d.checkpoint_failure.clone());
+        if let (Health::Ok, Some(why)) = (&status.health, failure) {
+            status.health = Health::Degraded { why };
+        }
+        StreamingStatus { state: shared.state, receivers, events_dropped: self.bus.dropped(), ..status }
     }
     /// Whether this thread runs the batches: it must not wait for itself.
     pub(crate) fn is_worker(&self) -> bool {

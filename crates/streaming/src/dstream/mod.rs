@@ -6,7 +6,7 @@ mod state;
 mod stateless;
 mod window;
 
-pub use state::{MapWithStateDStream, StateSpec};
+pub use state::{MapWithStateDStream, StateOptions, StateSpec};
 pub(crate) use stateless::Skips;
 
 use crate::{

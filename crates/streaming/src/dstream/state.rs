@@ -135,6 +135,30 @@ impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
     }
 }
 
+/// How [`update_state_by_key_with`](DStream::update_state_by_key_with) keeps its state.
+#[must_use = "options are for update_state_by_key_with"]
+pub struct StateOptions<K: Data, S: Data> {
+    partitions: Option<usize>,
+    initial: Option<Rdd<(K, S)>>,
+}
+impl<K: Data, S: Data> Default for StateOptions<K, S> {
+    fn default() -> Self {
+        StateOptions { partitions: None, initial: None }
+    }
+}
+impl<K: Data, S: Data> StateOptions<K, S> {
+    /// Spreads the state over this many partitions, instead of `spark.streaming.state.partitions`.
+    pub fn num_partitions(mut self, partitions: usize) -> Self {
+        self.partitions = Some(partitions);
+        self
+    }
+    /// The state before the first batch. Not used when the state comes back from a checkpoint.
+    pub fn initial_state(mut self, initial: Rdd<(K, S)>) -> Self {
+        self.initial = Some(initial);
+        self
+    }
+}
+
 /// The stream that [`map_with_state`](DStream::map_with_state) returns: a [`DStream`] of what its function emits, and the
 /// way to the state behind it.
 #[must_use = "a DStream is lazy: nothing runs without an output operation"]
@@ -329,7 +353,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.update_state_by_key_at(Site::caller(), f, None)
+        self.update_state_by_key_at(Site::caller(), f, StateOptions::default())
     }
     /// [`update_state_by_key`](DStream::update_state_by_key) with a state of `partitions` partitions.
     #[track_caller]
@@ -342,20 +366,35 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.update_state_by_key_at(Site::caller(), f, Some(partitions))
+        self.update_state_by_key_at(Site::caller(), f, StateOptions::default().num_partitions(partitions))
+    }
+    /// [`update_state_by_key`](DStream::update_state_by_key) with options: an initial state, whose keys `f` is called for
+    /// in the first batch that has an RDD, with or without values.
+    #[track_caller]
+    pub fn update_state_by_key_with<S: Wire>(
+        &self,
+        f: impl Fn(Vec<V>, Option<S>) -> Option<S> + Send + Sync + 'static,
+        options: StateOptions<K, S>,
+    ) -> DStream<(K, S)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        self.update_state_by_key_at(Site::caller(), f, options)
     }
     fn update_state_by_key_at<S: Wire>(
         &self,
         site: Site,
         f: impl Fn(Vec<V>, Option<S>) -> Option<S> + Send + Sync + 'static,
-        partitions: Option<usize>,
+        options: StateOptions<K, S>,
     ) -> DStream<(K, S)>
     where
         K: Key,
         V: Wire,
     {
         let f = Arc::new(f);
-        let store = self.store("update_state_by_key", site, partitions);
+        let store = self.store("update_state_by_key", site, options.partitions);
+        store.set_initial(options.initial);
         let (parent, state) = (self.op.clone(), store.clone());
         let op = self.stateful("update_state_by_key", site, &store, true, move |t| {
             let Some(a) = state.attempt(t) else { return Ok(None) };
@@ -363,6 +402,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
             if !state.has_begun(input.is_some()) {
                 return Ok(None);
             }
+            state.seed(a)?;
             let done: Vec<OnceLock<()>> = cells(state.partitions());
             let (store, f) = (state.clone(), f.clone());
             let applied = apply(&state, site, input, move |p, flow, task| {

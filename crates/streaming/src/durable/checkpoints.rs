@@ -13,7 +13,8 @@ use crate::state::Section;
 use std::{
     collections::{BTreeSet, VecDeque},
     io,
-    sync::{Arc, Mutex, MutexGuard, mpsc},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread::JoinHandle,
 };
 use winterbourne_base::{
@@ -93,14 +94,21 @@ impl Checkpointer {
         let thread = thread::spawn("checkpoints", move || {
             let mut desk = desk;
             while let Ok(job) = inbox.recv() {
-                desk.work(&job, &told, &bells.0);
+                // A bug of ours must not leave the batch loop waiting.
+                let worked = catch_unwind(AssertUnwindSafe(|| desk.work(&job, &told, &bells.0)));
+                if worked.is_err() {
+                    let mut p = told.lock().unwrap_or_else(PoisonError::into_inner);
+                    p.failures += 1;
+                    p.failure = Some("the checkpoint thread panicked; its thread said where".into());
+                    p.busy = false;
+                }
                 bells.1.ring();
             }
         })?;
         Ok(Checkpointer { jobs: Some(jobs), progress, thread: Some(thread), hurry, idle })
     }
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().expect("plain values")
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
     pub(super) fn submit(&self, job: Job) {
         self.progress().busy = true;
@@ -174,8 +182,13 @@ impl Desk {
             tracing::warn!("state files could not be merged: {e}");
         }
         let mut p = progress.lock().expect("plain values");
-        p.keep_log = self.manifests.iter().map(|m| m.replay_from).min();
-        p.keep_after = self.manifests.front().map(|m| m.time);
+        // Until a checkpoint is old enough for those who look back on state, the log is kept from its beginning.
+        if let (Some(oldest), Some(newest)) = (self.manifests.front(), self.manifests.back())
+            && oldest.time + self.reach <= newest.time
+        {
+            p.keep_log = self.manifests.iter().map(|m| m.replay_from).min();
+            p.keep_after = Some(oldest.time);
+        }
         p.busy = false;
     }
 

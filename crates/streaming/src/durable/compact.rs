@@ -4,7 +4,7 @@ use super::{
     sections::{Owner, Reader, Slice, Writer},
 };
 use crate::state::Section;
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 use winterbourne_base::{Time, storage::Storage};
 
 /// As in the sections that operators write.
@@ -24,7 +24,7 @@ pub(super) fn sources<'a>(files: &'a [Reader], id: &str) -> Vec<(&'a Reader, u32
 }
 
 /// Writes what `files` say of the operators `ids` into the new file `name`. `None` if they cannot be merged as bytes: a
-/// layout changed on the way.
+/// layout, or the number of partitions, changed on the way.
 ///
 /// # Errors
 /// Which file cannot be read or written, and why.
@@ -39,11 +39,12 @@ pub(super) fn compact(
     for id in ids {
         let from = sources(files, id);
         let Some((last, owner)) = from.last() else { continue };
-        let layout = last.index.owners[*owner as usize].layout.clone();
-        if from.iter().any(|(f, o)| f.index.owners[*o as usize].layout != layout) {
+        let newest = last.index.owners[*owner as usize].clone();
+        let fits = |o: &Owner| o.layout == newest.layout && o.partitions == newest.partitions;
+        if !from.iter().all(|(f, o)| fits(&f.index.owners[*o as usize])) {
             return Ok(None);
         }
-        owners.push(Owner { id: id.clone(), layout, full: true });
+        owners.push(Owner { full: true, ..newest });
         all.push(from);
     }
     let failed = |e: std::io::Error| e.to_string();
@@ -78,8 +79,9 @@ fn merge(
             blocks.push((f.section(storage, &s)?, behind));
         }
     }
-    // Key bytes to (block, position of the value); the last word on a key counts.
-    let mut newest: HashMap<&[u8], Option<(u64, &[u8])>> = HashMap::new();
+    // The last word on a key counts; keys stay in the order in which they were first said.
+    let mut places: HashMap<&[u8], usize> = HashMap::new();
+    let mut newest: Vec<(&[u8], Option<(u64, &[u8])>)> = Vec::new();
     for (section, behind) in &blocks {
         let mut rest = &section.bytes[..];
         for _ in 0..section.records {
@@ -91,7 +93,13 @@ fn merge(
                     Some((age + behind, v))
                 }
             };
-            newest.insert(key, value);
+            match places.entry(key) {
+                Entry::Occupied(place) => newest[*place.get()].1 = value,
+                Entry::Vacant(place) => {
+                    place.insert(newest.len());
+                    newest.push((key, value));
+                }
+            }
         }
     }
     let mut section = Section { partition, records: 0, bytes: Vec::new() };
@@ -154,7 +162,7 @@ mod tests {
     fn owner(state: &str, full: bool) -> Owner {
         let schema = Schema::Opaque(state.into());
         let layout = Layout { key: schema.clone(), state: schema, key_type: state.into(), state_type: state.into() };
-        Owner { id: "counts".into(), layout, full }
+        Owner { id: "counts".into(), layout, partitions: 1, full }
     }
     type Words<'a> = &'a [(&'a str, Option<(u64, u8)>)];
     fn file(disk: &SimStorage, name: &str, time: u64, owner: Owner, words: Words<'_>) -> Reader {

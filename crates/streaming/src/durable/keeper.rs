@@ -5,6 +5,7 @@ use super::{
     compare::Operator,
     log::{Head, Log, Record},
     manifest::{FileRef, InputMark, Manifest},
+    received::Received,
     sections::Owner,
 };
 use crate::{
@@ -63,6 +64,7 @@ struct Kept {
 pub(crate) struct Keeper {
     directory: String,
     log: Log,
+    received: Received,
     checkpoints: Checkpointer,
     clock: Arc<dyn Clock>,
     head: Head,
@@ -92,6 +94,7 @@ pub(super) struct Parts {
     pub(super) directory: String,
     pub(super) lock: Option<StorageLock>,
     pub(super) log: Log,
+    pub(super) received: Received,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) head: Head,
     pub(super) operators: Vec<Operator>,
@@ -106,8 +109,8 @@ pub(super) struct Parts {
 impl Keeper {
     /// Takes over, and writes down that a run begins.
     pub(super) fn begin(parts: Parts) -> Result<Self, BoxError> {
-        let Parts { storage, directory, lock, log, clock, head, operators, input_ids, states, everything, pace, past } =
-            parts;
+        let Parts { storage, directory, lock, log, received, clock, head, .. } = parts;
+        let Parts { operators, input_ids, states, everything, pace, past, .. } = parts;
         let desk = Desk {
             storage: storage.clone(),
             clock: clock.clone(),
@@ -120,6 +123,7 @@ impl Keeper {
         let mut keeper = Keeper {
             directory,
             log,
+            received,
             checkpoints: Checkpointer::start(desk)?,
             clock,
             operators,
@@ -209,7 +213,8 @@ impl Keeper {
             match guard_driver(|| Ok(kept.state.take_changes(sc, t, everything)?)) {
                 Ok(taken) => {
                     let layout = kept.state.layout().clone();
-                    owners.push(Owner { id: kept.id.clone(), layout, full: everything });
+                    let partitions = kept.state.partitions() as u32;
+                    owners.push(Owner { id: kept.id.clone(), layout, partitions, full: everything });
                     sections.extend(taken.into_iter().map(|s| (i as u32, s)));
                     kept.everything = false;
                 }
@@ -261,6 +266,9 @@ impl Keeper {
         let open: Vec<Time> = self.open.iter().copied().collect();
         self.plans.retain(|t, _| *t >= needed || open.contains(t));
         inputs.iter().for_each(|i| i.retire_before(needed, &open));
+        if let Err(e) = self.received.trim() {
+            tracing::warn!("old parts of the receiver write-ahead log could not be removed: {e}");
+        }
         match self.log.trim_before(from) {
             Ok(_) => self.kept_log = Some(from),
             Err(e) => tracing::warn!("old parts of the batch log could not be removed: {e}"),
@@ -268,6 +276,9 @@ impl Keeper {
     }
     /// The stream is over: what was completed is made durable, and a last checkpoint is written.
     pub(crate) fn finish(&mut self, sc: &SparkContext, inputs: &[Arc<dyn InputNode>]) {
+        if let Err(e) = self.received.finish() {
+            tracing::error!("some of what was received last is not durable: {e}");
+        }
         let clock = self.clock.clone();
         if let Err(e) = self.log.sync(|| clock.nanos()) {
             tracing::error!("the end of the batch log is not durable, its last batch will be run again: {e}");
@@ -299,6 +310,13 @@ impl Keeper {
             last_sync_us: self.log.costs.last_sync_us,
             longest_sync_us: self.log.costs.longest_sync_us,
         }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // Before the lock goes.
+        self.received.close();
     }
 }
 

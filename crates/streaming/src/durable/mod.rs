@@ -3,7 +3,7 @@
 //! ```text
 //! lock                        one process at a time
 //! log/                        the batch log, a journal: heads, plans, completions      log
-//! received/                   the blocks of receivers, a journal                      (receive)
+//! received/                   the blocks of receivers, a journal                      received
 //! state/<sequence>-<n>.state  changed or all records of stateful operators            sections
 //! checkpoints/<sequence>.manifest   what makes up the state after that completion     manifest
 //! ```
@@ -23,6 +23,7 @@ mod frame;
 mod keeper;
 mod log;
 mod manifest;
+mod received;
 mod recover;
 mod sections;
 #[cfg(test)]
@@ -30,6 +31,9 @@ mod tests;
 
 pub(crate) use compare::{Operator, Role};
 pub(crate) use keeper::{Keeper, Pace};
+pub(crate) use received::{InputLog, NotWritten, Peer, Stored};
+#[cfg(test)]
+pub(crate) use received::{Options as LogOptions, Received};
 pub(crate) use recover::{Program, Recovery, Refusal, open, replay, restore};
 
 use std::{io, sync::Arc};
@@ -53,7 +57,8 @@ pub(crate) enum Expect {
 #[derive(Clone)]
 pub struct Durable {
     pub(crate) id: String,
-    pub(crate) storage: Arc<dyn Storage>,
+    /// The write-ahead log of receivers.
+    pub(crate) received: received::Received,
 }
 impl Durable {
     /// The durable name of the input: its `uid`, or what is derived from its kind, parameters and ancestry.

@@ -9,6 +9,7 @@ use super::{
     keeper::{self, Keeper, Pace, Past},
     log::{self, Head, Log, Record},
     manifest::Manifest,
+    received::{self, Received},
     sections::{Reader, Slice},
 };
 use crate::{
@@ -111,7 +112,9 @@ pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
     if let Some(cut) = &found.cut {
         tracing::warn!("{}: {} byte(s) of an unfinished record were cut off at {}", cut.file, cut.bytes, cut.offset);
     }
-    let is_new = entries.is_empty() && manifests.is_empty() && damaged.is_empty();
+    // Records may have been acknowledged before the first batch was planned.
+    let received = Received::is_in(&*storage).map_err(|e| refused(directory, e.to_string()))?;
+    let is_new = entries.is_empty() && manifests.is_empty() && damaged.is_empty() && !received;
     match expect {
         Expect::Nothing if !is_new => {
             let name = entries.iter().find_map(|(_, r)| match r {
@@ -259,10 +262,16 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
             return Err(refuse(format!("this program would lose something:\n  {}", objections.join("\n  "))));
         }
     }
+    let options = received::Options::of(program.sc.conf()).map_err(|e| refuse(e.to_string()))?;
+    let opened = Received::open(storage.clone(), program.clock.clone(), options);
+    let received = opened.map_err(|e| lost(e.to_string()))?.0;
+    let ownerless = ownerless(&received, &program).map_err(refuse)?;
     for (id, input) in &program.inputs {
-        input.attach(&Durable { id: id.clone(), storage: storage.clone() }).map_err(|e| refuse(e.to_string()))?;
+        let durable = Durable { id: id.clone(), received: received.clone() };
+        input.attach(&durable).map_err(|e| refuse(e.to_string()))?;
     }
-    let base = begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
+    let Base { manifest: base, changed } =
+        begin_from(&storage, &manifests, whole, &comparison, &program).map_err(lost)?;
     let from = base.map_or(0, |m| m.sequence);
     let (unfinished, aside) = history.open(base);
     let planned = history.plans.keys().next_back().copied().max(base.map(|m| m.planned));
@@ -277,7 +286,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
     let before: Vec<Time> =
         before.into_iter().filter(|t| !again.contains(t) && !aside.contains(t) && !unfinished.contains(t)).collect();
     let everything =
-        |(id, _): &(String, Arc<dyn Stateful>)| (!comparison.loads(id) || comparison.relayouts(id)).then(|| id.clone());
+        |(id, _): &(String, Arc<dyn Stateful>)| (!comparison.loads(id) || changed.contains(id)).then(|| id.clone());
     let last = history.done.last();
     let past = Past {
         sequence: last.map_or(from, |d| d.sequence.max(from)),
@@ -299,11 +308,16 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         operators: program.operators.clone(),
     };
     let everything = program.states.iter().filter_map(everything).collect();
+    for (id, records) in ownerless {
+        tracing::warn!("{records} received record(s) of input {id} are let go, as spark.streaming.recovery.drop says");
+        received.drop_input(&id).map_err(|e| refuse(e.to_string()))?;
+    }
     let keeper = Keeper::begin(keeper::Parts {
         storage,
         directory: directory.clone(),
         lock,
         log: Log::new(journal),
+        received,
         clock: program.clock.clone(),
         head,
         operators: program.operators,
@@ -317,12 +331,34 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
     Ok(Recovery {
         keeper,
         zero,
-        planned: known.and(planned),
+        planned: known.map(|_| planned.unwrap_or(zero)),
         done,
         before,
         unfinished: unfinished.into_iter().collect(),
         aside: aside.into_iter().collect(),
     })
+}
+
+/// What a start begins from: a checkpoint, or the beginning of the log.
+#[derive(Default)]
+struct Base<'m> {
+    manifest: Option<&'m Manifest>,
+    /// Operators whose files are no longer as they would be written: in layout, or in the number of partitions.
+    changed: Vec<String>,
+}
+
+/// Inputs with blocks that the program does not have; their user lets them go. What of an input was let go before has no
+/// blocks, so this also finds those that no checkpoint lists yet.
+fn ownerless(received: &Received, program: &Program<'_>) -> Result<Vec<(String, u64)>, String> {
+    let mut ownerless = received.inputs();
+    ownerless.retain(|(id, _)| !program.inputs.iter().any(|(mine, _)| mine == id));
+    match ownerless.iter().find(|(id, _)| !program.consent.iter().any(|c| c == id || c == "all")) {
+        Some((id, records)) => Err(format!(
+            "{records} record(s) were received for input {id}, which is not in the program any more: put it back, or let \
+             them go with spark.streaming.recovery.drop={id}"
+        )),
+        None => Ok(ownerless),
+    }
 }
 
 /// The newest checkpoint that can be loaded and is old enough for those who look back on state; it is loaded.
@@ -332,19 +368,26 @@ fn begin_from<'m>(
     whole: bool,
     comparison: &Comparison,
     program: &Program<'_>,
-) -> Result<Option<&'m Manifest>, String> {
+) -> Result<Base<'m>, String> {
     let Some(newest) = manifests.first() else {
         return if whole {
-            Ok(None)
+            Ok(Base::default())
         } else {
             Err("no checkpoint can be read, and the log does not reach back to the beginning".into())
         };
     };
+    let reach = program.pace.state_reach;
+    let old_enough = |m: &&&Manifest| m.time + reach <= newest.time;
+    let mut candidates: Vec<&Manifest> = manifests.iter().filter(|m| old_enough(&m)).collect();
+    if candidates.is_empty() && !whole {
+        tracing::warn!("no checkpoint reaches {reach} back: windows over state are incomplete at first");
+        candidates = manifests.iter().rev().collect();
+    }
     let mut last = String::new();
-    for m in manifests.iter().filter(|m| m.time + program.pace.state_reach <= newest.time) {
+    for m in candidates {
         program.states.iter().for_each(|(_, s)| s.clear());
         match load(storage, m, comparison, program) {
-            Ok(()) => return Ok(Some(m)),
+            Ok(changed) => return Ok(Base { manifest: Some(m), changed }),
             Err(why) => {
                 tracing::error!("the checkpoint of batch {} cannot be loaded: {why}; an older one is taken", m.time);
                 last = why;
@@ -353,24 +396,19 @@ fn begin_from<'m>(
     }
     program.states.iter().for_each(|(_, s)| s.clear());
     if whole {
-        return Ok(None);
-    }
-    if last.is_empty() {
-        last = format!(
-            "the oldest does not reach {} back, which is how far this program looks back on state",
-            program.pace.state_reach
-        );
+        return Ok(Base::default());
     }
     Err(format!("no checkpoint can be used ({last}), and the log does not reach back to the beginning"))
 }
 
+/// Loads a checkpoint's state. The operators whose files are no longer as they would be written.
 fn load(
     storage: &Arc<dyn Storage>,
     m: &Manifest,
     comparison: &Comparison,
     program: &Program<'_>,
-) -> Result<(), String> {
-    let mut files = Vec::new();
+) -> Result<Vec<String>, String> {
+    let (mut files, mut changed) = (Vec::new(), Vec::new());
     for f in &m.files {
         let len = storage.len(&f.name).map_err(|e| e.to_string())?;
         if len != f.len {
@@ -380,7 +418,11 @@ fn load(
     }
     for (id, state) in program.states.iter().filter(|(id, _)| comparison.loads(id)) {
         for (file, owner) in sources(&files, id) {
-            let stored = Stored { layout: file.index.owners[owner as usize].layout.clone(), time: file.index.time };
+            let found = &file.index.owners[owner as usize];
+            if found.layout != *state.layout() || found.partitions as usize != state.partitions() {
+                changed.push(id.clone());
+            }
+            let stored = Stored { layout: found.layout.clone(), time: file.index.time };
             state.accepts(&stored.layout)?;
             let slices: Vec<Slice> = file.slices_of(owner).collect();
             let (storage, reader, count) = (storage.clone(), file.clone(), slices.len());
@@ -392,7 +434,7 @@ fn load(
             loaded.map_err(|e| e.to_string())?;
         }
     }
-    Ok(())
+    Ok(changed)
 }
 
 fn restore_inputs(

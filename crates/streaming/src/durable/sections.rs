@@ -28,6 +28,8 @@ const MOST_INDEX: u32 = 256 << 20;
 pub(super) struct Owner {
     pub(super) id: String,
     pub(super) layout: Layout,
+    /// How many partitions it had: the same key lies in another one where there are more or fewer.
+    pub(super) partitions: u32,
     /// The file holds all of its records: what older files say of it does not count.
     pub(super) full: bool,
 }
@@ -178,7 +180,7 @@ mod tests {
     fn written(disk: &SimStorage) -> u64 {
         let schema = Schema::Opaque("u64".into());
         let layout = Layout { key: schema.clone(), state: schema, key_type: "u64".into(), state_type: "u64".into() };
-        let owners = vec![Owner { id: "counts".into(), layout, full: true }];
+        let owners = vec![Owner { id: "counts".into(), layout, partitions: 3, full: true }];
         let mut w = Writer::create(disk, "state/1", Time::from_millis(5), owners).unwrap();
         for p in 0..3u8 {
             let section = Section { partition: p.into(), records: 1, bytes: vec![p; 100] };

@@ -117,7 +117,7 @@ fn records() -> Vec<Record> {
     ]
 }
 fn state_file(disk: &SimStorage, name: &str) -> Vec<u8> {
-    let owner = |i| Owner { id: format!("op-{i}"), layout: layout(), full: true };
+    let owner = |i| Owner { id: format!("op-{i}"), layout: layout(), partitions: 4, full: true };
     let mut w = Writer::create(disk, name, Time::from_millis(9_000), vec![owner(0), owner(1)]).unwrap();
     for p in 0..4u32 {
         // Keys of one byte, states of two: an age of 5, and the partition.
@@ -231,7 +231,7 @@ proptest! {
         sections in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), any::<u32>()), 1..4),
     ) {
         let disk = SimStorage::new(1);
-        let owner = Owner { id: "op-0".into(), layout: layout(), full: true };
+        let owner = Owner { id: "op-0".into(), layout: layout(), partitions: 4, full: true };
         let mut w = Writer::create(&disk, "state/1", Time::from_millis(9_000), vec![owner]).unwrap();
         for (bytes, records) in sections {
             w.section(0, &Section { partition: 0, records, bytes }).unwrap();

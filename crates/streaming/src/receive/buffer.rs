@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use winterbourne_base::journal::Position;
 use winterbourne_base::{Duration, Time};
 use winterbourne_engine::CHUNK;
 
-use super::{BlockId, BlockMeta, Gone};
+use super::{BlockId, BlockMeta};
 
 /// The records of a block, in order, in pieces that are shared and never change.
 pub(super) type Parts<T> = Vec<Arc<Vec<T>>>;
@@ -19,7 +20,8 @@ const SMALL: usize = 64;
 /// Everything one stream holds.
 ///
 /// INVARIANT: read one after the other, the blocks by number are the records in the order of arrival. Times of cuts
-/// never decrease, even if the clock does.
+/// never decrease, even if the clock does, save between blocks of before a restart and later ones. Blocks are written in
+/// the order of their numbers.
 pub(super) struct Buffer<T> {
     stream: usize,
     block_interval: Duration,
@@ -31,6 +33,8 @@ pub(super) struct Buffer<T> {
     allocated: BTreeMap<u64, Block<T>>,
     waiting_records: u64,
     next_number: u64,
+    /// All blocks with a smaller number were allocated.
+    next_to_allocate: u64,
     last_cut: Time,
 }
 
@@ -48,7 +52,10 @@ struct Open<T> {
 /// A block with its records.
 pub(super) struct Block<T> {
     pub(super) meta: BlockMeta,
-    parts: Parts<T>,
+    /// None if it was received before a restart: then its records are in the log, and not in memory.
+    pub(super) parts: Option<Parts<T>>,
+    /// Where it is in the log, if it was written.
+    pub(super) at: Option<Position>,
 }
 
 impl<T> Buffer<T> {
@@ -63,6 +70,7 @@ impl<T> Buffer<T> {
             allocated: BTreeMap::new(),
             waiting_records: 0,
             next_number: 0,
+            next_to_allocate: 0,
             last_cut: Time::default(),
         }
     }
@@ -86,34 +94,96 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// What belongs to the batch of `tick`, in order: all there is if it is the `latest` batch (nothing later waits to
-    /// be planned), else the blocks whose boundary is not after it.
-    pub(super) fn allocate(&mut self, tick: Time, latest: bool) -> Vec<BlockMeta> {
+    /// Records that become a block of their own. Its number.
+    pub(super) fn push_alone(&mut self, records: Vec<T>, bytes: u64, now: Time) -> u64 {
+        self.cut_if_due(now);
+        self.cut(self.open.due);
+        self.push_all(records, bytes, now);
+        self.cut(self.open.due);
+        self.next_number - 1
+    }
+
+    /// Cuts what belongs to the batch of `tick`: all there is if it is the `latest` batch (nothing later waits to be
+    /// planned), else what came before it. The number of the first block that does not belong to it.
+    pub(super) fn cut_for(&mut self, tick: Time, latest: bool) -> u64 {
         self.cut_if_due(tick);
         if latest {
             self.cut(tick);
         }
-        let taken = match latest {
-            true => self.waiting.len(),
-            false => self.waiting.partition_point(|block| block.meta.cut_at <= tick),
-        };
-        let blocks = self.waiting.drain(..taken);
+        let belongs = |block: &Block<T>| latest || block.parts.is_none() || block.meta.cut_at <= tick;
+        let end = self.waiting.partition_point(belongs);
+        end.checked_sub(1).map_or(0, |last| self.waiting[last].meta.id.number + 1)
+    }
+
+    /// Allocates the waiting blocks before this number, in order.
+    pub(super) fn take(&mut self, before: u64) -> Vec<BlockMeta> {
+        let taken = self.waiting.partition_point(|block| block.meta.id.number < before);
         let mut metas = Vec::with_capacity(taken);
-        for block in blocks {
+        for block in self.waiting.drain(..taken) {
             metas.push(block.meta.clone());
             self.waiting_records -= block.meta.records;
+            self.next_to_allocate = block.meta.id.number + 1;
             self.allocated.insert(block.meta.id.number, block);
         }
         metas
     }
 
-    /// The records of allocated blocks.
-    pub(super) fn read(&self, ids: &[BlockId]) -> Result<Vec<Parts<T>>, Gone> {
-        let parts = |id: &BlockId| match self.allocated.get(&id.number) {
-            Some(block) if block.meta.id == *id => Ok(block.parts.clone()),
-            _ => Err(Gone(*id)),
-        };
-        ids.iter().map(parts).collect()
+    /// One more than the number of the last block that was allocated.
+    pub(super) fn next_to_allocate(&self) -> u64 {
+        self.next_to_allocate
+    }
+
+    /// The number of the next block that is cut.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// The records of an allocated block, if they are in memory.
+    pub(super) fn read(&self, number: u64) -> Option<Parts<T>> {
+        self.allocated.get(&number)?.parts.clone()
+    }
+
+    /// What was received before a restart, told before anything is received: the next numbers to allocate and to give, and the blocks that wait.
+    pub(super) fn recover(
+        &mut self,
+        to_allocate: u64,
+        next: u64,
+        blocks: impl IntoIterator<Item = (BlockMeta, Position)>,
+    ) {
+        (self.next_to_allocate, self.next_number) = (to_allocate, next);
+        // Of a start that failed.
+        self.waiting.clear();
+        self.waiting_records = self.open.records;
+        for (meta, at) in blocks {
+            self.waiting_records += meta.records;
+            self.waiting.push_back(Block { meta, parts: None, at: Some(at) });
+        }
+    }
+
+    /// The first block that was cut and is not written, if its number is before this one.
+    pub(super) fn unwritten(&self, before: u64) -> Option<&Block<T>> {
+        let block = self.waiting.get(self.written_blocks())?;
+        (block.meta.id.number < before).then_some(block)
+    }
+
+    /// A waiting block was written.
+    pub(super) fn written(&mut self, number: u64, at: Position) {
+        if let Some(i) = self.find_waiting(number) {
+            self.waiting[i].at = Some(at);
+        }
+    }
+
+    /// Where the last of the waiting blocks before this number is, of those that were written.
+    pub(super) fn last_written(&self, before: u64) -> Option<Position> {
+        let end = self.waiting.partition_point(|block| block.meta.id.number < before);
+        self.waiting.get(end.min(self.written_blocks()).checked_sub(1)?)?.at
+    }
+
+    /// Takes a waiting block back, unless it was written.
+    pub(super) fn withdraw(&mut self, number: u64) -> Option<Block<T>> {
+        let i = self.find_waiting(number).filter(|i| self.waiting[*i].at.is_none())?;
+        self.waiting_records -= self.waiting[i].meta.records;
+        self.waiting.remove(i)
     }
 
     /// Gives blocks up. The caller drops them where that holds nobody up.
@@ -125,6 +195,14 @@ impl<T> Buffer<T> {
     /// Records that belong to no batch yet.
     pub(super) fn waiting_records(&self) -> u64 {
         self.waiting_records
+    }
+
+    fn written_blocks(&self) -> usize {
+        self.waiting.partition_point(|block| block.at.is_some())
+    }
+
+    fn find_waiting(&self, number: u64) -> Option<usize> {
+        self.waiting.binary_search_by_key(&number, |block| block.meta.id.number).ok()
     }
 
     /// Makes the open buffer one that records of `now` belong into.
@@ -156,7 +234,7 @@ impl<T> Buffer<T> {
         let id = BlockId { stream: self.stream, number: self.next_number };
         self.next_number += 1;
         let meta = BlockMeta { id, records, bytes, cut_at: self.last_cut };
-        self.waiting.push_back(Block { meta, parts });
+        self.waiting.push_back(Block { meta, parts: Some(parts), at: None });
     }
 
     fn boundary_after(&self, now: Time) -> Time {
@@ -219,12 +297,15 @@ mod tests {
         assert_eq!(ticks, expect);
     }
 
+    fn allocate(buffer: &mut Buffer<u64>, tick: u64, latest: bool) -> Vec<BlockMeta> {
+        let before = buffer.cut_for(at(tick), latest);
+        buffer.take(before)
+    }
+
     fn blocks(buffer: &mut Buffer<u64>, tick: u64, latest: bool) -> Vec<(u64, Vec<u64>)> {
-        let metas = buffer.allocate(at(tick), latest);
-        let ids: Vec<_> = metas.iter().map(|meta| meta.id).collect();
-        let read = buffer.read(&ids).unwrap();
-        let flat = |parts: &Parts<u64>| parts.iter().flat_map(|part| part.to_vec()).collect();
-        metas.iter().zip(&read).map(|(meta, parts)| (meta.cut_at.as_millis(), flat(parts))).collect()
+        let metas = allocate(buffer, tick, latest);
+        let flat = |parts: Parts<u64>| parts.iter().flat_map(|part| part.to_vec()).collect();
+        metas.iter().map(|meta| (meta.cut_at.as_millis(), flat(buffer.read(meta.id.number).unwrap()))).collect()
     }
 
     #[test]
@@ -270,9 +351,9 @@ mod tests {
         }
         buffer.push_all(large, 8_000, at(2));
         buffer.push(7, 8, at(3));
-        let metas = buffer.allocate(at(500), true);
+        let metas = allocate(&mut buffer, 500, true);
         assert_eq!((metas.len(), metas[0].records, metas[0].bytes), (1, 1_021, 8_168));
-        let parts = buffer.read(&[metas[0].id]).unwrap().remove(0);
+        let parts = buffer.read(metas[0].id.number).unwrap();
         assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [20, 1_000, 1]);
         assert_eq!(parts[1].as_ptr(), address);
     }
@@ -281,8 +362,8 @@ mod tests {
     fn single_records_gather_in_pieces_of_a_chunk() {
         let mut buffer = buffer();
         (0..2_500).for_each(|n| buffer.push(n, 8, at(1)));
-        let metas = buffer.allocate(at(500), true);
-        let parts = buffer.read(&[metas[0].id]).unwrap().remove(0);
+        let metas = allocate(&mut buffer, 500, true);
+        let parts = buffer.read(metas[0].id.number).unwrap();
         assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [CHUNK, CHUNK, 2_500 - 2 * CHUNK]);
     }
 
@@ -290,12 +371,58 @@ mod tests {
     fn what_is_released_or_strange_is_gone() {
         let mut buffer = buffer();
         buffer.push(1, 8, at(1));
-        let id = buffer.allocate(at(500), true)[0].id;
+        let id = allocate(&mut buffer, 500, true)[0].id;
         let stranger = BlockId { stream: 4, ..id };
-        assert_eq!(buffer.read(&[stranger]), Err(Gone(stranger)));
+        assert!(buffer.read(id.number + 1).is_none());
         assert!(buffer.release(&[stranger]).is_empty());
         assert_eq!(buffer.release(&[id])[0].meta.bytes, 8);
-        assert_eq!(buffer.read(&[id]), Err(Gone(id)));
+        assert!(buffer.read(id.number).is_none());
         assert!(buffer.release(&[id]).is_empty());
+    }
+
+    #[test]
+    fn records_that_want_it_get_a_block_of_their_own() {
+        let mut buffer = buffer();
+        buffer.push(1, 8, at(1));
+        assert_eq!(buffer.push_alone(vec![2, 3], 16, at(2)), 1);
+        assert_eq!(buffer.push_alone(vec![4], 8, at(3)), 2);
+        buffer.push(5, 8, at(4));
+        let expect: [(u64, Vec<u64>); 4] = [(200, vec![1]), (200, vec![2, 3]), (200, vec![4]), (200, vec![5])];
+        assert_eq!(blocks(&mut buffer, 300, false), expect);
+    }
+
+    fn place(offset: u64) -> Position {
+        Position { segment: 0, offset }
+    }
+
+    #[test]
+    fn blocks_are_written_in_the_order_of_their_numbers() {
+        let mut buffer = buffer();
+        [1, 201, 401].iter().for_each(|now| buffer.push(*now, 8, at(*now)));
+        let next = |buffer: &Buffer<u64>, before| buffer.unwritten(before).map(|block| block.meta.id.number);
+        assert_eq!((next(&buffer, u64::MAX), next(&buffer, 0), buffer.last_written(9)), (Some(0), None, None));
+        buffer.written(0, place(40));
+        assert_eq!((next(&buffer, 9), next(&buffer, 1), buffer.last_written(9)), (Some(1), None, Some(place(40))));
+        assert!(buffer.withdraw(0).is_none(), "it was written");
+        assert!(buffer.withdraw(1).is_some() && buffer.withdraw(1).is_none());
+        assert_eq!((next(&buffer, 9), buffer.waiting_records()), (None, 2), "the third is open still");
+        assert_eq!(blocks(&mut buffer, 500, true), [(200, vec![1]), (500, vec![401])], "a gap in the numbers");
+        assert_eq!(buffer.next_to_allocate(), 3);
+    }
+
+    #[test]
+    fn blocks_of_before_a_restart_belong_to_the_first_batch() {
+        let mut buffer = buffer();
+        let meta = |number, cut_at| BlockMeta { id: BlockId { stream: 3, number }, records: 5, bytes: 9, cut_at };
+        buffer.recover(7, 9, [(meta(7, at(9_000)), place(40)), (meta(8, at(9_200)), place(80))]);
+        buffer.push(1, 8, at(1_100));
+        assert_eq!((buffer.waiting_records(), buffer.next_to_allocate()), (11, 7));
+        assert_eq!(buffer.cut_for(at(1_000), false), 9);
+        assert!(buffer.unwritten(9).is_none());
+        assert_eq!((buffer.last_written(8), buffer.last_written(9)), (Some(place(40)), Some(place(80))));
+        assert_eq!(buffer.take(9).len(), 2);
+        assert!(buffer.read(7).is_none(), "its records are not in memory");
+        assert_eq!(blocks(&mut buffer, 2_000, true), [(1_200, vec![1])]);
+        assert_eq!(buffer.next_to_allocate(), 10);
     }
 }

@@ -22,12 +22,15 @@ pub struct ReceiverInfo {
     pub records: u64,
     /// Of these, how many no batch has taken yet.
     pub waiting_records: u64,
-    /// Bytes held: waiting, or in a batch that is not done.
+    /// Bytes held in memory: waiting, or in a batch that is not done.
     pub buffered_bytes: u64,
     /// Records in which bytes that are not UTF-8 were replaced.
     pub invalid_utf8: u64,
     /// Records dropped because they were longer than `spark.streaming.receiver.maxLineLength`.
     pub oversized: u64,
+    /// Records of batches that a restart found unfinished, or that windows look back on, and that are gone because
+    /// `spark.streaming.receiver.writeAheadLog.enable` was false.
+    pub lost_records: u64,
     /// How often a `store` had to wait because `spark.streaming.receiver.bufferSize` was reached.
     pub waits: u64,
 }

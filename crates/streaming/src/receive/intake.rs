@@ -26,6 +26,22 @@ pub struct Intake<T: Data> {
 #[error("the receiver was told to stop: these records were not taken")]
 pub struct Stopped;
 
+/// Why records are not durable. They must not be acknowledged to the source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Nothing was stored, and the receiver should return.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// Nothing was stored. It may work later if the message says so, a full disk, say.
+    #[error("nothing was stored: {0}; the records are not to be acknowledged, and may be stored again")]
+    NotStored(String),
+    /// The write-ahead log failed half-way. The records are lost or come back when the program is started again; until
+    /// then no batch that needs the log succeeds.
+    #[error("it is not known whether the records are durable: {0}; they are not to be acknowledged")]
+    Unknown(String),
+}
+
 /// What a receiver puts up with in its input, but counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -66,6 +82,59 @@ impl<T: Data> Intake<T> {
             return if self.is_stopped() { Err(Stopped) } else { Ok(()) };
         }
         self.stream.put(self.run, bytes, |buffer, bytes, now| buffer.push_all(records, bytes, now))
+    }
+
+    /// Stores records as a block of their own, and returns when they are durable: when a restart of the program would find
+    /// them. Only then acknowledge them to the source; that is what makes a receiver *reliable*. Threads that store at the
+    /// same time share the syncs of the disk, so many of them are faster than one. Without a write-ahead log (no
+    /// checkpoint directory, or `spark.streaming.receiver.writeAheadLog.enable` is false) it returns when they are in
+    /// memory. Estimated at `size_of::<T>()` bytes each.
+    ///
+    /// While the disk is full it waits and tries again, `spark.streaming.receiver.writeAheadLog.maxFailures` times.
+    ///
+    /// ```
+    /// use winterbourne_streaming::receive::{Intake, Receiver};
+    /// use winterbourne_streaming::{BoxError, StoreError};
+    ///
+    /// /// Takes messages out of a queue that keeps them until they are acknowledged.
+    /// struct Queue { connection: Connection }
+    /// # struct Connection;
+    /// # impl Connection {
+    /// #     fn next(&mut self) -> Result<Vec<String>, BoxError> { Ok(vec![]) }
+    /// #     fn acknowledge(&mut self) {}
+    /// # }
+    /// impl Receiver<String> for Queue {
+    ///     fn receive(&mut self, intake: &Intake<String>) -> Result<(), BoxError> {
+    ///         while !intake.is_stopped() {
+    ///             let messages = self.connection.next()?;
+    /// #           if messages.is_empty() { break }
+    ///             intake.store_reliably(messages)?; // on failure they are not acknowledged, and come again
+    ///             self.connection.acknowledge();
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # assert_eq!(Queue { connection: Connection }.name(), "Queue");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], which says whether the records may turn up all the same. Do not acknowledge them.
+    pub fn store_reliably(&self, records: Vec<T>) -> Result<(), StoreError> {
+        let bytes = records.len().saturating_mul(size_of::<T>());
+        self.store_sized_reliably(records, bytes)
+    }
+
+    /// As [`store_reliably`](Self::store_reliably), by a caller who knows how many bytes the records hold in memory.
+    ///
+    /// # Errors
+    ///
+    /// As `store_reliably`.
+    pub fn store_sized_reliably(&self, records: Vec<T>, bytes: usize) -> Result<(), StoreError> {
+        if records.is_empty() {
+            return if self.is_stopped() { Err(Stopped.into()) } else { Ok(()) };
+        }
+        self.stream.put_reliably(self.run, bytes, records)
     }
 
     /// Whether the receiver should return: it was told to stop, or the run this intake was made for is over.

@@ -7,9 +7,14 @@
 //!
 //! In the order of the flow: [`Receiver`] (what users write), `socket` (one of ours), [`Intake`] (what it is handed),
 //! `room` (may these bytes come in), `buffer` (records to blocks to batches), `stream` (one receiver with all of
-//! that), `supervisor` (what happens after a failure: decides only), `run` (the thread that does it).
+//! that), `logged` (what of it is written to the write-ahead log, and when), `ledger` (what a restart makes of the log),
+//! `supervisor` (what happens after a failure: decides only), `run` (the thread that does it).
 //!
-//! *Bounds.* The bytes held (open, waiting, or in a batch that is not done) are at most
+//! *Durability.* Where there is a checkpoint directory, every block is written to the log `received/` before a batch takes
+//! it (`spark.streaming.receiver.writeAheadLog.enable`). [`Intake::store_reliably`] returns when its records are durable,
+//! so that a receiver can acknowledge them.
+//!
+//! *Bounds.* The bytes held in memory (open, waiting, or in a batch that is not done) are at most
 //! `spark.streaming.receiver.bufferSize`: at the bound the receiver blocks in `store` until a batch is done. `spark.streaming.blockQueueSize` is accepted and
 //! bounds nothing: there is no queue between cutting a block and keeping it, and bytes say more than blocks do.
 //!
@@ -19,6 +24,8 @@ mod block;
 mod buffer;
 mod info;
 mod intake;
+mod ledger;
+mod logged;
 mod receiver;
 mod room;
 mod run;
@@ -30,7 +37,8 @@ mod supervisor;
 
 pub use block::{BlockId, BlockMeta, Gone};
 pub use info::{ReceiverEvent, ReceiverInfo, ReceiverState};
-pub use intake::{Intake, Stopped, Tolerated};
+pub use intake::{Intake, Stopped, StoreError, Tolerated};
+pub(crate) use logged::{Content, Logged};
 pub use receiver::Receiver;
 pub(crate) use setup::{Settings, Setup};
 pub use socket::SocketReceiver;

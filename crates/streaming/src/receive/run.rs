@@ -69,7 +69,7 @@ fn with_sources(error: &dyn Error) -> String {
     text
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> &str {
+pub(super) fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
     text.unwrap_or("(a payload that is not text)")
 }

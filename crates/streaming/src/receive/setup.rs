@@ -34,6 +34,10 @@ pub(crate) struct Settings {
     pub(crate) max_record: usize,
     /// Whether the end of a connection is a failure, so that the receiver is called again.
     pub(crate) reconnects: bool,
+    /// Whether the write-ahead log was asked for by name.
+    pub(crate) wants_log: bool,
+    /// Attempts of one write to it.
+    pub(crate) log_attempts: usize,
 }
 
 impl Settings {
@@ -45,6 +49,8 @@ impl Settings {
             restart_delay: conf.value(keys::RECEIVER_RESTART_DELAY)?,
             max_record: conf.value(keys::RECEIVER_MAX_LINE)?.as_usize(),
             reconnects: conf.value(keys::SOCKET_RECONNECT)?,
+            wants_log: conf.value(keys::RECEIVER_WAL_ENABLE)? == Some(true),
+            log_attempts: conf.value(keys::RECEIVER_WAL_MAX_FAILURES)?,
         })
     }
 }

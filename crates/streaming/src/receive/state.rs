@@ -1,14 +1,18 @@
 //! [`State`]: everything of a receiver stream that changes, under one lock. Refuses to lock itself, wait or tell.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use winterbourne_base::Time;
 use winterbourne_engine::Data;
 
 use super::buffer::Buffer;
+use super::ledger::Ledger;
 use super::room::Room;
 use super::supervisor::Supervisor;
 use super::{Receiver, ReceiverInfo, Setup};
+use crate::durable::{InputLog, NotWritten};
 
 /// What a receiver wants done when it is told to stop.
 pub(super) type Hook = Box<dyn FnOnce() + Send>;
@@ -26,9 +30,21 @@ pub(super) struct State<T: Data> {
     pub(super) run: u64,
     /// Those of the current run.
     pub(super) hooks: Vec<Hook>,
-    /// INVARIANT: holds the bytes of everything in `buffer`.
+    /// INVARIANT: holds the bytes of everything of `buffer` that is in memory.
     pub(super) room: Room,
     pub(super) buffer: Buffer<T>,
+    /// The write-ahead log, where there is a checkpoint directory.
+    pub(super) log: Option<InputLog>,
+    pub(super) ledger: Ledger,
+    /// Everything before that block is cut and written, for the batch of that time; or why not.
+    pub(super) prepared: Option<(Time, Result<u64, NotWritten>)>,
+    /// The log does not take what is cut, which was reported.
+    pub(super) in_trouble: bool,
+    /// Of the first block that this process may cut.
+    pub(super) first_number: u64,
+    /// Planned before a restart, and not in the log.
+    pub(super) lost_blocks: BTreeSet<u64>,
+    pub(super) lost_records: u64,
     pub(super) records: u64,
     pub(super) waits: u64,
     pub(super) invalid_utf8: u64,
@@ -49,6 +65,13 @@ impl<T: Data> State<T> {
             hooks: Vec::new(),
             room: Room::new(settings.buffer_bytes),
             buffer: Buffer::new(setup.id, settings.block_interval, setup.batch),
+            log: None,
+            ledger: Ledger::default(),
+            prepared: None,
+            in_trouble: false,
+            first_number: 0,
+            lost_blocks: BTreeSet::new(),
+            lost_records: 0,
             records: 0,
             waits: 0,
             invalid_utf8: 0,
@@ -75,6 +98,7 @@ impl<T: Data> State<T> {
             buffered_bytes: self.room.held(),
             invalid_utf8: self.invalid_utf8,
             oversized: self.oversized,
+            lost_records: self.lost_records,
             waits: self.waits,
         }
     }

@@ -10,16 +10,18 @@ use std::thread::JoinHandle;
 
 use winterbourne_base::clock::Bell;
 use winterbourne_base::{Time, thread};
-use winterbourne_engine::Data;
+use winterbourne_engine::{Data, Wire};
 
-use super::buffer::{Buffer, Parts};
+use super::buffer::Buffer;
+use super::intake::StoreError;
+use super::logged::{Codec, Leftover};
 use super::run;
 use super::state::{Hook, State};
 use super::supervisor::{Decision, Event, Next, Tell};
 use super::{
-    BlockId, BlockMeta, Gone, Intake, Receiver, ReceiverEvent, ReceiverInfo, ReceiverState, Settings, Setup, Stopped,
-    Tolerated,
+    BlockId, Intake, Receiver, ReceiverEvent, ReceiverInfo, ReceiverState, Settings, Setup, Stopped, Tolerated,
 };
+use crate::durable::InputLog;
 
 /// One receiver input stream.
 ///
@@ -30,15 +32,21 @@ pub(crate) struct ReceiverStream<T: Data> {
     name: Arc<str>,
     /// Rung when room was made, a run ended, a stop was asked for or the thread finished.
     changed: Bell,
+    pub(super) codec: Codec<T>,
+    /// SUBTLE: who writes to the log holds this, and takes `state` inside of it for a moment, never the other way round.
+    pub(super) writer: Mutex<Leftover>,
     state: Mutex<State<T>>,
 }
 
 /// For whoever makes batches.
 impl<T: Data> ReceiverStream<T> {
-    pub(crate) fn new(setup: Setup, receiver: Box<dyn Receiver<T>>) -> Arc<Self> {
+    pub(crate) fn new(setup: Setup, receiver: Box<dyn Receiver<T>>) -> Arc<Self>
+    where
+        T: Wire,
+    {
         let name: Arc<str> = format!("{}-{}", receiver.name(), setup.id).into();
-        let state = State::new(&setup, Arc::clone(&name), receiver);
-        Arc::new(Self { setup, name, changed: Bell::new(), state: Mutex::new(state) })
+        let state = Mutex::new(State::new(&setup, Arc::clone(&name), receiver));
+        Arc::new(Self { setup, name, changed: Bell::new(), codec: Codec::new(), writer: Mutex::default(), state })
     }
 
     /// Starts the thread `receiver-<id>`.
@@ -58,27 +66,15 @@ impl<T: Data> ReceiverStream<T> {
         Ok(())
     }
 
-    /// The blocks that belong to the batch of `tick`, in order. If it is the `latest` batch (none later waits to be
-    /// planned), that is everything received so far; otherwise what was received before `tick`.
-    pub(crate) fn allocate(&self, tick: Time, latest: bool) -> Vec<BlockMeta> {
-        self.lock().buffer.allocate(tick, latest)
-    }
-
-    /// The records of allocated blocks, which stay allocated.
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] for a block that is not allocated now.
-    pub(crate) fn read(&self, ids: &[BlockId]) -> Result<Vec<Parts<T>>, Gone> {
-        self.lock().buffer.read(ids)
-    }
-
-    /// Forgets blocks and lets waiting receivers go on. Ids that are not allocated are ignored.
+    /// Forgets blocks and lets waiting receivers go on. Ids that are not allocated are ignored. What the log has of them
+    /// stays there.
     pub(crate) fn release(&self, ids: &[BlockId]) {
         let (released, awaited) = {
             let mut state = self.lock();
             let released = state.buffer.release(ids);
-            released.iter().for_each(|block| state.room.leave(block.meta.bytes));
+            // What came from the log was never let in.
+            let in_memory = released.iter().filter(|block| block.parts.is_some());
+            in_memory.for_each(|block| state.room.leave(block.meta.bytes));
             (released, state.room.is_awaited())
         };
         if awaited {
@@ -130,7 +126,7 @@ impl<T: Data> ReceiverStream<T> {
 
 /// For the intake, on the receiver's threads.
 impl<T: Data> ReceiverStream<T> {
-    pub(super) fn id(&self) -> usize {
+    pub(crate) fn id(&self) -> usize {
         self.setup.id
     }
 
@@ -139,12 +135,28 @@ impl<T: Data> ReceiverStream<T> {
     }
 
     /// Adds one or more records through `push`, which is told their bytes and the time, when there is room for them.
+    /// What that cuts is written to the log.
     pub(super) fn put(
         &self,
         run: u64,
         bytes: usize,
         push: impl FnOnce(&mut Buffer<T>, u64, Time),
     ) -> Result<(), Stopped> {
+        if self.enter(run, bytes, push)? {
+            self.write_behind(run);
+        }
+        Ok(())
+    }
+
+    /// Adds records as a block of their own, and returns when it is durable.
+    pub(super) fn put_reliably(&self, run: u64, bytes: usize, records: Vec<T>) -> Result<(), StoreError> {
+        let mut number = 0;
+        self.enter(run, bytes, |buffer, bytes, now| number = buffer.push_alone(records, bytes, now))?;
+        self.make_durable(run, number)
+    }
+
+    /// The first half of `put`; whether that cut something that is to be written.
+    fn enter(&self, run: u64, bytes: usize, push: impl FnOnce(&mut Buffer<T>, u64, Time)) -> Result<bool, Stopped> {
         let bytes = bytes as u64;
         let mut now = self.setup.clock.now();
         let mut state = self.lock();
@@ -155,11 +167,11 @@ impl<T: Data> ReceiverStream<T> {
             state = self.wait_for_room(state, run, bytes)?;
             now = self.setup.clock.now();
         }
-        let State { buffer, records, .. } = &mut *state;
-        let before = buffer.waiting_records();
+        let State { buffer, records, log, .. } = &mut *state;
+        let (before, number) = (buffer.waiting_records(), buffer.next_number());
         push(buffer, bytes, now);
         *records += buffer.waiting_records() - before;
-        Ok(())
+        Ok(buffer.next_number() > number && log.as_ref().is_some_and(InputLog::writes))
     }
 
     /// SUBTLE: the bell is read while the facts are locked, so a change that comes after the look also rings after it.
@@ -237,6 +249,14 @@ impl<T: Data> ReceiverStream<T> {
         self.setup.clock.wait(&self.changed, seen, Some(until));
     }
 
+    pub(super) fn now(&self) -> Time {
+        self.setup.clock.now()
+    }
+
+    pub(super) fn ring_changed(&self) {
+        self.changed.ring();
+    }
+
     /// The last thing the thread does.
     pub(super) fn finish(&self) {
         self.lock().finished = true;
@@ -273,7 +293,7 @@ impl<T: Data> ReceiverStream<T> {
 
 impl<T: Data> ReceiverStream<T> {
     /// Nothing under this lock can panic half-way, so a poisoned state is a valid one.
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

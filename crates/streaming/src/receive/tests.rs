@@ -4,6 +4,7 @@
 mod laws;
 mod socket;
 mod stream;
+mod wal;
 
 use std::sync::mpsc::Receiver as Channel;
 use std::sync::{Arc, Mutex};
@@ -12,9 +13,9 @@ use std::time::Duration;
 use winterbourne_base::clock::{Bell, Woken};
 use winterbourne_base::time::{milliseconds, seconds};
 use winterbourne_base::{Clock, ManualClock, SparkConf, SystemClock, Time};
-use winterbourne_engine::{BoxError, Data};
+use winterbourne_engine::{BoxError, Data, Wire};
 
-use super::{BlockId, Intake, Receiver, ReceiverEvent, ReceiverState, ReceiverStream, Settings, Setup};
+use super::{BlockId, Content, Intake, Receiver, ReceiverEvent, ReceiverState, ReceiverStream, Settings, Setup};
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,7 +37,7 @@ impl Rig {
         Self { clock: ManualClock::new(at(10_000)), conf, bell: Bell::new(), events: Arc::default() }
     }
 
-    pub(super) fn stream<T: Data>(&self, receiver: impl Receiver<T>) -> Arc<ReceiverStream<T>> {
+    pub(super) fn stream<T: Wire>(&self, receiver: impl Receiver<T>) -> Arc<ReceiverStream<T>> {
         let batch = seconds(1);
         let events = Arc::clone(&self.events);
         let setup = Setup {
@@ -51,7 +52,7 @@ impl Rig {
     }
 
     /// The same, started.
-    pub(super) fn start<T: Data>(&self, receiver: impl Receiver<T>) -> Arc<ReceiverStream<T>> {
+    pub(super) fn start<T: Wire>(&self, receiver: impl Receiver<T>) -> Arc<ReceiverStream<T>> {
         let stream = self.stream(receiver);
         stream.start().unwrap();
         stream
@@ -75,8 +76,8 @@ impl Rig {
 
     /// Everything received and not taken yet; released at once.
     pub(super) fn take<T: Data>(&self, stream: &ReceiverStream<T>) -> Vec<T> {
-        let ids: Vec<BlockId> = stream.allocate(self.clock.now(), true).iter().map(|block| block.id).collect();
-        let records = stream.read(&ids).unwrap().into_iter().flatten().flat_map(|part| part.to_vec()).collect();
+        let ids: Vec<BlockId> = stream.allocate(self.clock.now(), true).unwrap().iter().map(|block| block.id).collect();
+        let records = read(stream, &ids).concat();
         stream.release(&ids);
         records
     }
@@ -99,6 +100,16 @@ impl Rig {
         };
         self.events.lock().unwrap().iter().filter_map(message).collect()
     }
+}
+
+/// The records of each block.
+pub(super) fn read<T: Data>(stream: &ReceiverStream<T>, ids: &[BlockId]) -> Vec<Vec<T>> {
+    let numbers: Vec<u64> = ids.iter().map(|id| id.number).collect();
+    let records = |content: Option<Content<T>>| match content.expect("a block that is gone") {
+        Content::Memory(parts) => parts.iter().flat_map(|part| part.to_vec()).collect(),
+        Content::Logged(block) => block.read().unwrap(),
+    };
+    stream.contents(&numbers).into_iter().map(records).collect()
 }
 
 /// A receiver that is a closure.

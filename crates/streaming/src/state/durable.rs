@@ -101,6 +101,9 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
     fn layout(&self) -> &Layout {
         self.layout()
     }
+    fn partitions(&self) -> usize {
+        self.partitions()
+    }
     fn unstorable(&self) -> Option<String> {
         Layout::unstorable::<K, S>()
     }

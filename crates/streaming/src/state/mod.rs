@@ -88,6 +88,7 @@ pub(crate) type ReadSection = dyn Fn(usize) -> Result<Section> + Send + Sync;
 /// A stateful operator, as the batch protocol and checkpoints see it.
 pub(crate) trait Stateful: Send + Sync {
     fn layout(&self) -> &Layout;
+    fn partitions(&self) -> usize;
     /// Why its keys or states could be stored but never be read again, if so.
     fn unstorable(&self) -> Option<String>;
     /// Its user accepts that it is lost with the process: it needs no checkpoint directory and has no checkpoint.

@@ -240,7 +240,7 @@ impl<K: Key, S: Wire> Store<K, S> {
         let (applied, initial) = {
             let mut driver = self.driver();
             driver.batch = None;
-            (driver.applied.take(), if ok { driver.initial.take() } else { None })
+            (driver.applied.take(), if ok && driver.is_seeded { driver.initial.take() } else { None })
         };
         drop((applied, initial)); // lineages die outside the lock
     }

@@ -48,7 +48,7 @@ fn a_full_buffer_holds_the_receiver_until_a_batch_is_done() {
     }));
     assert_eq!(next(&seen, 2), [0, 1]);
     rig.clock.await_waiting(1);
-    let block = stream.allocate(at(11_000), true);
+    let block = stream.allocate(at(11_000), true).unwrap();
     assert_eq!((block.len(), block[0].records), (1, 2));
     assert_eq!(seen.try_recv(), Err(TryRecvError::Empty), "allocated is still held");
     let info = stream.info();
