@@ -124,21 +124,20 @@ fn write_a_fixture() {
     assert!(!Path::new(&target).exists(), "{target} is there already: fixtures are not changed");
     let dir = TempDir::new();
     let clock = ManualClock::new(TEST_START);
-    let (ssc, outputs) = program(&dir.at("a"), &clock, 14);
+    // The orderly end of the first run leaves a checkpoint, the second has a batch that is planned and fails.
+    let (ssc, outputs) = program(&dir.at("a"), &clock, u64::MAX);
     let mut run = ssc.start_stepped().expect("a start");
-    for n in 1..=6 {
+    for _ in 1..=6 {
         clock.set(run.next_time());
         run.step().expect("a batch");
-        // Each checkpoint is written before the next batch, so that every run writes the same files.
-        let written = || fs::read_dir(dir.at("a/checkpoints")).map_or(0, Iterator::count);
-        while written() < n / 2 {
-            std::thread::yield_now();
-        }
     }
+    drop((run, ssc, outputs));
+    let (ssc, _outputs) = program(&dir.at("a"), &clock, 14);
+    let mut run = ssc.start_stepped().expect("a second start");
     clock.set(run.next_time());
     run.step().expect_err("14 is in the seventh batch");
     dir.copy(&dir.at("a"), "copy");
-    drop((run, outputs));
+    drop(run);
     fs::create_dir_all(FIXTURES).expect("the directory of fixtures");
     fs::rename(dir.at("copy"), &target).expect("the same disk; or else move it by hand");
 }
