@@ -1,6 +1,8 @@
 //! Operator ids: what a batch log knows inputs and outputs by stays the same when the program around them changes.
 mod common;
 use common::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
 use winterbourne_streaming::{DStream, Error, RddQueue, StreamingContext, StreamingState, seconds};
 
 /// The ids of a graph with a log, or what `start` says.
@@ -137,4 +139,77 @@ fn a_graph_refused_for_its_ids_keeps_its_log_and_can_be_corrected() {
     assert_eq!(run.operator_ids()[..2], ["first", "second"]);
     run.step().unwrap();
     assert_eq!(diary.take().len(), 2, "the log was kept");
+}
+
+/// A branch of a program: a socket, steps below it, and what is kept or put out at its end.
+#[derive(Clone, Debug)]
+struct Branch {
+    port: u16,
+    steps: Vec<Step>,
+    keeps_state: bool,
+    /// On the last step.
+    uid: bool,
+}
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Map,
+    Filter,
+    Window(u64),
+}
+impl Step {
+    fn of(self, stream: DStream<u64>) -> DStream<u64> {
+        match self {
+            Step::Map => stream.map(|x| x + 1),
+            Step::Filter => stream.filter(|x| *x > 1),
+            Step::Window(length) => stream.window(seconds(length)),
+        }
+    }
+}
+impl Branch {
+    fn build(&self, ssc: &StreamingContext, above: &[Step]) {
+        let steps = above.iter().chain(&self.steps);
+        let stream = steps.fold(sockets(ssc, self.port), |stream, step| step.of(stream));
+        let stream = if self.uid { stream.map(|x| x).uid(format!("branch {}", self.port)) } else { stream };
+        if self.keeps_state {
+            let sum = |new: Vec<u64>, sum: Option<u64>| Some(sum.unwrap_or(0) + new.len() as u64);
+            out(&stream.map(|x| (x, x)).update_state_by_key(sum).volatile().map(|(_, n)| n));
+        } else {
+            out(&stream);
+        }
+    }
+    /// The ids of this branch in a program of branches, those above and below included.
+    fn ids(&self, above: &[Step]) -> BTreeSet<String> {
+        ids(|ssc| self.build(ssc, above)).expect("a good program").into_iter().collect()
+    }
+}
+/// Branches whose sockets can be told apart, in an order of their own.
+fn branches() -> impl Strategy<Value = Vec<Branch>> {
+    let step = || prop_oneof![Just(Step::Map), Just(Step::Filter), (1..5u64).prop_map(Step::Window)];
+    let branch = (prop::collection::vec(step(), 0..4), any::<bool>(), any::<bool>());
+    prop::collection::vec(branch, 1..5).prop_map(|all| {
+        let branch = |(port, (steps, keeps_state, uid))| Branch { port, steps, keeps_state, uid };
+        (1..).zip(all).map(branch).collect()
+    })
+}
+proptest! {
+    #[test]
+    fn a_program_has_the_ids_of_its_branches_in_any_order(
+        (all, shuffled) in branches().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+    ) {
+        let program = |branches: &[Branch]| -> BTreeSet<String> {
+            ids(|ssc| branches.iter().for_each(|b| b.build(ssc, &[]))).unwrap().into_iter().collect()
+        };
+        let alone: BTreeSet<String> = all.iter().flat_map(|b| b.ids(&[])).collect();
+        prop_assert_eq!(program(&all), alone.clone());
+        prop_assert_eq!(program(&shuffled), alone);
+    }
+    #[test]
+    fn a_step_above_renames_what_is_below_it_unless_a_uid_lies_between(all in branches()) {
+        let branch = &all[0];
+        let (before, after) = (branch.ids(&[]), branch.ids(&[Step::Map, Step::Filter]));
+        prop_assert_eq!(before.len(), after.len());
+        // The socket stands above the step.
+        let kept = before.intersection(&after).count();
+        prop_assert_eq!(kept, if branch.uid { before.len() } else { 1 });
+    }
 }

@@ -115,3 +115,10 @@ fn a_layout_that_leads_nowhere_is_refused() {
     state! { struct Endless { #[serde(default)] n: u8 } }
     assert!(Upgrade::<Endless>::new(&endless, &Schema::of::<Endless>()).is_err());
 }
+#[test]
+fn a_description_whose_parts_are_not_there_equals_nothing() {
+    let damaged = Schema::Known(Known { nodes: vec![Node::Option(7)] });
+    assert_ne!(damaged, Schema::of::<Option<u8>>());
+    assert_ne!(Schema::of::<Option<u8>>(), damaged);
+    assert_ne!(damaged, damaged.clone());
+}
