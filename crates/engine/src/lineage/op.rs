@@ -31,9 +31,10 @@ impl<T: Data> Op<T> {
     /// # Errors
     /// What the lineage below met.
     pub fn flow(&self, partition: usize, task: &Task) -> Result<Flow<T>> {
-        if !self.is_persisted() {
-            return (self.compute)(partition, task);
-        }
+        // SUBTLE: this recurses as deep as the lineage is long; what needs stack is elsewhere.
+        if self.is_persisted() { self.kept(partition, task) } else { (self.compute)(partition, task) }
+    }
+    fn kept(&self, partition: usize, task: &Task) -> Result<Flow<T>> {
         let key = (self.meta.id, partition);
         if let Some(found) = self.blocks.get(key) {
             let runs: Arc<Vec<Run<T>>> = found.downcast().expect("an rdd id has one record type");

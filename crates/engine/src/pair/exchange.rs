@@ -36,7 +36,7 @@ impl<I: Data, O: Data> Exchange<I, O> {
         self.outputs.get()?.get(map)?.get()
     }
     /// The runs of one reduce partition, in map-partition order: the same for any number of threads.
-    fn bucket(&self, reduce: usize) -> Vec<Run<O>> {
+    pub(super) fn bucket(&self, reduce: usize) -> Vec<Run<O>> {
         let Some(cells) = self.outputs.get() else { return Vec::new() }; // a parent without partitions
         let buckets = cells.iter().map(|c| &c.get().expect("the planner ran every map task first")[reduce]);
         buckets.filter(|b| !b.is_empty()).map(|b| (b.clone(), 0..b.len())).collect()
@@ -64,8 +64,11 @@ impl<I: Data, O: Data> Shuffle for Exchange<I, O> {
     fn run_map(&self, map: usize, task: &Task) -> Result<()> {
         let (cell, n) = (self.cell(map)?, self.reducers.get()?);
         let buckets = (self.write)(self.parent.flow(map, task)?, n, task)?;
+        // One for all that are empty: with thousands of partitions on either side nearly all of the millions are.
+        let empty = Arc::new(Vec::new());
+        let share = |b: Vec<O>| if b.is_empty() { empty.clone() } else { Arc::new(b) };
         // Two jobs may race for one map output; both are right, the first stays.
-        let _ = cell.set(Arc::new(buckets.into_iter().map(Arc::new).collect()));
+        let _ = cell.set(Arc::new(buckets.into_iter().map(share).collect()));
         Ok(())
     }
     fn output(&self, map: usize) -> Block {
@@ -80,6 +83,28 @@ impl<I: Data, O: Data> Shuffle for Exchange<I, O> {
 }
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
+    /// A shuffle of this RDD into `n` partitions.
+    pub(super) fn shuffle<O: Wire>(
+        &self,
+        name: &'static str,
+        site: Site,
+        n: Count,
+        write: impl Fn(Flow<(K, V)>, usize, &Task) -> Result<Vec<Vec<O>>> + Send + Sync + 'static,
+    ) -> Arc<Exchange<(K, V), O>>
+    where
+        K: Key,
+        V: Wire,
+    {
+        Arc::new(Exchange {
+            id: ShuffleId(self.sc.inner.ids.shuffles.fetch_add(1, Relaxed)),
+            name,
+            site,
+            parent: Link::typed(&self.op),
+            reducers: n,
+            outputs: OnceLock::new(),
+            write: Box::new(write),
+        })
+    }
     /// A shuffle of this RDD into `n` partitions, and the RDD that reads it.
     pub(super) fn exchange<O: Wire, U: Data>(
         &self,
@@ -93,15 +118,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        let x = Arc::new(Exchange {
-            id: ShuffleId(self.sc.inner.ids.shuffles.fetch_add(1, Relaxed)),
-            name,
-            site,
-            parent: Link::typed(&self.op),
-            reducers: n.clone(),
-            outputs: OnceLock::new(),
-            write: Box::new(write),
-        });
+        let x = self.shuffle(name, site, n.clone(), write);
         let partitioner = Some(Partitioner::Hash(n.clone()));
         let shape = Shape { name, site, partitions: n, deps: vec![Dep::Shuffle(x.clone())], partitioner, depth: 0 };
         self.sc.make(shape, move |p, task| {
@@ -109,19 +126,5 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             at(site);
             read(x.bucket(p), task)
         })
-    }
-    /// Where keys go unless the caller says: as they are spread already, else over `spark.default.parallelism`
-    /// partitions if that is set, else over as many as there are now.
-    pub(super) fn default_count(&self) -> Count {
-        let meta = &self.op.meta;
-        match (&meta.partitioner, self.sc.inner.default_parallelism) {
-            (Some(p), _) => p.partitions().clone(),
-            (None, Some(n)) => Count::known(n),
-            (None, None) => Count::of(vec![meta.partitions.clone()], |n| n[0].max(1)),
-        }
-    }
-    /// Whether keys are spread over `n` partitions already.
-    pub(super) fn is_spread_over(&self, n: &Count) -> bool {
-        self.op.meta.partitioner.as_ref().is_some_and(|p| p.same(&Partitioner::Hash(n.clone())))
     }
 }

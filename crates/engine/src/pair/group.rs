@@ -1,6 +1,6 @@
 //! Records by key, nothing combined on the map side.
 use super::table::{Row, Table, buckets};
-use crate::{Data, Error, Flow, Key, Rdd, Site, Task, Wire, at, detach, hash, lineage::Count};
+use crate::{Data, Error, Flow, Key, Rdd, Result, Site, Task, Wire, at, detach, hash, lineage::Count};
 use std::sync::Arc;
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
@@ -38,7 +38,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             let mut out: Vec<Vec<(K, V)>> = (0..n).map(|_| Vec::new()).collect();
             flow.each(|c| {
                 at(site);
-                c.for_each(|e| out[hash::partition(hash::of(&e.0), n)].push(e));
+                c.for_each(|(k, v)| out[hash::partition(hash::of(&k), n)].push((detach::key(k), v)));
                 Ok(())
             })?;
             Ok(out)
@@ -95,18 +95,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
                 Ok(t.into_flow())
             });
         }
-        let write = move |flow: Flow<(K, V)>, n: usize, _: &Task| {
-            let mut out: Vec<Vec<Row<K, V>>> = buckets(n, 0);
-            flow.each(|c| {
-                at(site);
-                c.for_each(|(k, v)| {
-                    let h = hash::of(&k);
-                    out[hash::partition(h, n)].push((h, (detach::key(k), v)));
-                });
-                Ok(())
-            })?;
-            Ok(out)
-        };
+        let write = move |flow: Flow<(K, V)>, n: usize, _: &Task| rows(flow, n, site);
         self.exchange(name, site, partitions, write, move |runs, task| {
             let mut t: Table<K, Vec<V>> = Table::with_capacity(0);
             Flow::source(runs, task).each(|c| {
@@ -127,4 +116,20 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         let f = Arc::new(f);
         self.chunked("map_values", site, true, move |c| c.map(|(k, v)| (k, f(v))))
     }
+}
+
+type Buckets<K, V> = Vec<Vec<Row<K, V>>>;
+
+/// What a map task writes when nothing is combined: each record with its hash to the bucket of its key.
+pub(super) fn rows<K: Key, V: Wire>(flow: Flow<(K, V)>, n: usize, site: Site) -> Result<Buckets<K, V>> {
+    let mut out: Buckets<K, V> = buckets(n, 0);
+    flow.each(|c| {
+        at(site);
+        c.for_each(|(k, v)| {
+            let h = hash::of(&k);
+            out[hash::partition(h, n)].push((h, (detach::key(k), v)));
+        });
+        Ok(())
+    })?;
+    Ok(out)
 }

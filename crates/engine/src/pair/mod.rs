@@ -1,6 +1,9 @@
 //! Operators of `Rdd<(K, V)>`. The bounds stand on the methods, not on the impl blocks: only then does rustc show the
 //! messages of [`Key`](crate::Key) and [`Wire`](crate::Wire).
+mod cogroup;
 mod combine;
 mod exchange;
 mod group;
+mod join;
+mod spread;
 mod table;

@@ -61,6 +61,11 @@ impl<K: Key, C: Data> Table<K, C> {
             }
         }
     }
+    /// The accumulator of a key whose hash is known.
+    #[inline]
+    pub(super) fn get_hashed(&mut self, h: u64, k: &K) -> Option<&mut C> {
+        self.0.find_mut(h, |row| row.1.0 == *k).map(|row| &mut row.1.1)
+    }
     /// The rows by partition.
     pub(super) fn into_buckets(self, n: usize) -> Vec<Vec<Row<K, C>>> {
         let mut out = buckets(n, self.0.len());
@@ -71,12 +76,21 @@ impl<K: Key, C: Data> Table<K, C> {
     }
     /// The entries, drained in chunks.
     pub(super) fn into_flow(self) -> Flow<(K, C)> {
-        Flow::from_records(self.0.into_iter().map(|row| row.1))
+        Flow::from_records(self.into_entries())
+    }
+    /// The entries, by value.
+    pub(super) fn into_entries(self) -> impl Iterator<Item = (K, C)> + 'static {
+        self.0.into_iter().map(|row| row.1)
     }
 }
 
-/// Buckets for about `expected` rows in all: an even share each and a little more, so that they rarely grow.
+/// Buckets for about `expected` rows in all: an even share each and a little more, so that they rarely grow. None has
+/// room if most stay empty.
 pub(super) fn buckets<T>(n: usize, expected: usize) -> Vec<Vec<T>> {
-    let room = if n == 1 { expected } else { expected / n + expected / 16 + expected.min(4) };
+    let room = match n {
+        1 => expected,
+        _ if expected < n => 0,
+        _ => expected / n + expected / 16 + expected.min(4),
+    };
     (0..n).map(|_| Vec::with_capacity(room)).collect()
 }

@@ -3,3 +3,4 @@ pub(crate) mod lines;
 mod memory;
 mod splits;
 mod text_file;
+mod zlib;

@@ -2,6 +2,7 @@
 use super::{
     lines::{LineCut, LineCutter, Want},
     splits::{self, Split},
+    zlib::ZlibReader,
 };
 use crate::{Chunk, Counters, Error, Flow, Rdd, Result, Site, SparkContext, Text, lineage::Count};
 use std::{
@@ -22,7 +23,8 @@ impl SparkContext {
     /// that begin with `.` or `_` are left out. Lines end at `\n`, `\r\n` or `\r`; a leading byte-order mark is
     /// dropped; bytes that are not UTF-8 become U+FFFD and are counted ([`SparkContext::counts`]).
     ///
-    /// A name that ends in `.gz` is read as gzip, in one partition.
+    /// A name that ends in `.gz` is read as gzip, one in `.deflate` as zlib, each in one partition; several archives in a
+    /// row are one file. Names that tell of another compression (`.bz2`, `.zst`, `.lz4`, `.snappy`) are refused.
     ///
     /// Files are cut into about `min_partitions` splits (of at most 128 MiB, by Hadoop's arithmetic: a tiny file asked
     /// for in two may come in three) and read in parallel; a line belongs to the split in which it starts. An empty
@@ -69,6 +71,7 @@ impl SparkContext {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Packed {
     Gzip,
+    Zlib,
     /// Known, and not read by this build.
     Other(&'static str),
 }
@@ -76,6 +79,7 @@ impl Packed {
     fn by_name(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "gz" => Some(Packed::Gzip),
+            "deflate" => Some(Packed::Zlib),
             "bz2" => Some(Packed::Other("bzip2")),
             "zst" => Some(Packed::Other("zstd")),
             "lz4" => Some(Packed::Other("lz4")),
@@ -106,16 +110,18 @@ impl Reader {
         let mut file = File::open(&*split.path).map_err(|e| failed("opening", e))?;
         // One byte earlier: if it ends a line, the first line of this split is whole.
         let at = split.from.saturating_sub(1);
-        let file: Box<dyn Read + Send> = match Packed::by_name(&split.path) {
+        let packed = Packed::by_name(&split.path);
+        if packed.is_some() {
+            // How long it is unpacked nobody knows before its end.
+            split.to = u64::MAX;
+        }
+        let file: Box<dyn Read + Send> = match packed {
             None => {
                 file.seek(SeekFrom::Start(at)).map_err(|e| failed("seeking in", e))?;
                 Box::new(file)
             }
-            Some(Packed::Gzip) => {
-                // How long it is unpacked nobody knows before its end.
-                split.to = u64::MAX;
-                Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(BLOCK, file)))
-            }
+            Some(Packed::Gzip) => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(BLOCK, file))),
+            Some(Packed::Zlib) => Box::new(ZlibReader::new(BufReader::with_capacity(BLOCK, file))),
             Some(Packed::Other(format)) => {
                 let why = format!("{format} files are not read yet: unpack it, or use gzip");
                 return Err(failed("unpacking", io::Error::new(io::ErrorKind::Unsupported, why)));

@@ -1,6 +1,11 @@
 //! Contexts and jobs as a whole: configuration, several contexts, stopping, cancelling, and limits.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{
+    Arc, Mutex,
+    mpsc::{self, Receiver, Sender},
+};
+use std::thread::JoinHandle;
 use winterbourne_engine::{Data, Error, MasterError, Rdd, SparkConf, SparkContext};
 
 fn refused(conf: SparkConf) -> Error {
@@ -69,6 +74,81 @@ fn jobs_of_several_threads_run_on_one_context() {
     let drivers: Vec<_> = (0..4).map(start).collect();
     for driver in drivers {
         assert!(driver.join().unwrap().iter().all(|(a, b)| *a == expect && *b == expect));
+    }
+}
+/// A task that waits: where it runs, and what lets it go on.
+struct Held {
+    pool: &'static str,
+    thread: String,
+    _go_on: Sender<()>,
+}
+/// A job of `tasks` tasks of a pool, run by a thread of its own. Each says that it runs and waits until that is dropped;
+/// once nobody listens any more they run through.
+fn job_of_held_tasks(sc: &SparkContext, pool: &'static str, tasks: usize, says: &Sender<Held>) -> JoinHandle<usize> {
+    let (sc, says) = (sc.clone(), says.clone());
+    let run = move || {
+        let _in_pool = sc.scheduler_pool(pool);
+        let done = sc.run_job(&sc.range(0..tasks as u64, tasks), (0..tasks).collect(), move |_, _, _| {
+            let (go_on, wait) = mpsc::channel();
+            let thread = std::thread::current().name().unwrap_or_default().to_owned();
+            if says.send(Held { pool, thread, _go_on: go_on }).is_ok() {
+                let _ = wait.recv();
+            }
+            Ok(())
+        });
+        done.unwrap().len()
+    };
+    winterbourne_base::thread::spawn("driver", run).unwrap()
+}
+/// Which pool each of six helpers works for, one deciding after the other, while the own threads of both jobs work.
+fn helped_by_six(sc: &SparkContext) -> String {
+    let (says, running): (Sender<Held>, Receiver<Held>) = mpsc::channel();
+    // All threads are held by a job that has no further tasks; then there are two jobs that could use help.
+    let holding = job_of_held_tasks(sc, "holding", 7, &says);
+    let (helpers, own): (Vec<Held>, Vec<Held>) =
+        running.iter().take(7).partition(|held| held.thread.starts_with("task-"));
+    assert_eq!((helpers.len(), own.len()), (6, 1));
+    let a = job_of_held_tasks(sc, "a", 9, &says);
+    let own_a = running.recv().unwrap();
+    let b = job_of_held_tasks(sc, "b", 9, &says);
+    let own_b = running.recv().unwrap();
+    assert_eq!((own_a.pool, own_b.pool), ("a", "b"));
+    // One helper after the other is let go. The next one is when this one runs a task again, so each sees what the
+    // ones before have chosen.
+    let mut at_work = Vec::new();
+    for helper in helpers {
+        drop(helper);
+        at_work.push(running.recv().unwrap());
+    }
+    // One that is let go from a pool comes back to where a thread is missing now.
+    let left = at_work.pop().unwrap();
+    let order: String = at_work.iter().map(|held| held.pool).chain([left.pool]).collect();
+    drop(left);
+    at_work.push(running.recv().unwrap());
+    assert_eq!(at_work.last().unwrap().pool, &order[5..]);
+    drop((running, at_work, own, own_a, own_b));
+    assert_eq!([holding, a, b].map(|driver| driver.join().unwrap()), [7, 9, 9]);
+    order
+}
+#[test]
+fn pools_share_the_idle_threads_by_minimum_share_and_weight() {
+    let dir = TempDir::new();
+    let fair = |a: &str, b: &str| {
+        let pools = format!("<allocations><pool name='a'>{a}</pool><pool name='b'>{b}</pool></allocations>");
+        let file = dir.file("pools.xml", pools);
+        let sc = conf("local[7]").set("spark.scheduler.mode", "FAIR").set("spark.scheduler.allocation.file", file);
+        SparkContext::new(sc).unwrap()
+    };
+    // Each job has its own thread before anybody helps. Equal needs are met in the order of names.
+    for (name, sc, expect) in [
+        ("who came first", threads(7), "aaaaaa"),
+        ("alike", fair("", ""), "ababab"),
+        ("one to two", fair("<weight>1</weight>", "<weight>2</weight>"), "babbab"),
+        ("one to five", fair("", "<weight>5</weight>"), "bbbbab"),
+        ("four at least", fair("<minShare>4</minShare>", "<weight>3</weight>"), "aaabbb"),
+        ("two and three at least", fair("<minShare>2</minShare>", "<minShare>3</minShare>"), "babaab"),
+    ] {
+        assert_eq!(helped_by_six(&sc), expect, "{name}");
     }
 }
 #[test]

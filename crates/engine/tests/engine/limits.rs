@@ -34,6 +34,25 @@ fn a_thousand_operators_in_a_row_fit_a_thread() {
     }
 }
 #[test]
+fn as_many_operators_by_key_without_a_shuffle_fit_too() {
+    type ByKey = fn(&Rdd<(u64, u64)>, &Rdd<(u64, u64)>) -> Rdd<(u64, u64)>;
+    let by_key: [(&str, usize, ByKey); 5] = [
+        ("reduce_by_key", 1000, |r, _| r.reduce_by_key(|a, _| a)),
+        ("group_by_key", 500, |r, _| r.group_by_key().map_values(|v| v[0])),
+        ("join, the left side", 500, |r, one| r.join(one).map_values(|e| e.0)),
+        ("join, the right side", 500, |r, one| one.join(r).map_values(|e| e.1)),
+        ("subtract_by_key", 998, |r, one| r.subtract_by_key(&one.filter(|_| false))),
+    ];
+    for (name, steps, op) in by_key {
+        let run = move || {
+            let one = threads(1).range(0..5, 1).map(|x| (x, x)).partition_by(1);
+            sorted((0..steps).fold(one.clone(), |r, _| op(&r, &one)).collect().unwrap())
+        };
+        let got = winterbourne_base::thread::spawn("driver", run).unwrap().join().unwrap();
+        assert_eq!(got, [0, 1, 2, 3, 4].map(|x| (x, x)), "{name}");
+    }
+}
+#[test]
 fn more_are_an_error_that_names_the_last() {
     let sc = threads(2);
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");

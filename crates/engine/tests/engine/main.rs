@@ -3,6 +3,7 @@ mod bounds;
 mod common;
 mod errors;
 mod jobs;
+mod joins;
 mod lanes;
 mod limits;
 mod operators;

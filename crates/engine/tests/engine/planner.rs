@@ -5,7 +5,7 @@ use std::sync::{
     Arc, Mutex,
     atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
 };
-use winterbourne_engine::{Data, Rdd, SparkContext};
+use winterbourne_engine::{Data, Rdd, Site, SparkContext};
 
 /// How many tasks `f` starts.
 fn tasks(sc: &SparkContext, f: impl FnOnce()) -> u64 {
@@ -82,6 +82,131 @@ fn keys_that_are_spread_already_are_not_shuffled() {
         assert_eq!(count_twice(&rdd), expect, "{name}");
         assert_eq!(rdd.count().unwrap(), 5, "{name}");
     }
+}
+#[test]
+fn sides_of_a_join_that_are_spread_alike_are_not_shuffled() {
+    let sc = threads(2);
+    let (pairs, _) = counted(&sc);
+    let spread = pairs.partition_by(3);
+    spread.count().unwrap();
+    let (once, half) = (spread.reduce_by_key(|a, b| a + b), spread.filter(|e| e.1 % 2 == 0));
+    let sum = |r: Rdd<(u64, (u64, u64))>| r.map_values(|(a, b)| a + b);
+    for (name, rdd, expect, records) in [
+        ("both, inner", sum(once.join(&half)), (3, 3), 50),
+        ("both, left", once.left_outer_join(&half).map_values(|e| e.0), (3, 3), 50),
+        ("both, right", half.right_outer_join(&once).map_values(|e| e.1), (3, 3), 50),
+        ("both, full", half.full_outer_join(&once).map_values(|_| 0), (3, 3), 50),
+        ("both, groups", half.cogroup(&once).map_values(|_| 0), (3, 3), 5),
+        ("both, difference", spread.subtract_by_key(&half.filter(|e| e.0 > 0)), (3, 3), 20),
+        ("explicitly", sum(once.join_in(&half, 3)), (3, 3), 50),
+        ("three", sum(sum(once.join(&half)).join(&once)), (3, 3), 50),
+        ("then by key", sum(once.join(&half)).reduce_by_key(|a, b| a + b), (3, 3), 5),
+        ("with one without partitions", sum(once.join_in(&sc.empty_rdd(), 3)), (3, 3), 0),
+        ("the left one only", sum(once.join(&pairs)), (4 + 3, 3), 100),
+        ("the right one only", sum(pairs.join(&once)), (4 + 3, 3), 100),
+        ("neither", sum(pairs.join(&pairs)), (4 + 4 + 4, 4), 2000),
+        ("both, into another number", sum(once.join_in(&half, 2)), (3 + 3 + 2, 2), 50),
+        ("spread in other ways", sum(once.join(&pairs.partition_by(5))), (4 + 3 + 5, 5), 100),
+        ("after map", sum(once.join(&half.map(|e| e))), (3 + 3, 3), 50),
+        ("the difference, keys only on the right", once.subtract_by_key(&pairs), (4 + 3, 3), 0),
+    ] {
+        assert_eq!(count_twice(&rdd), expect, "{name}");
+        assert_eq!(rdd.count().unwrap(), records, "{name}");
+        assert_eq!(rdd.num_partitions().unwrap() as u64, expect.1, "{name}");
+    }
+}
+#[test]
+fn a_lineage_shows_which_sides_of_a_join_are_shuffled() {
+    let sc = threads(1);
+    let listed = sc.range(0..9, 4).map(|x| (x, x));
+    let spread = listed.partition_by(3);
+    let operators = |rdd: &Rdd<(u64, (u64, u64))>| {
+        let cut = |line: &str| line.split(" [").next().unwrap_or_default().to_owned();
+        rdd.to_debug_string().lines().map(cut).collect::<Vec<_>>()
+    };
+    let below_spread = ["    +-(4) map", "    |  range"];
+    assert_eq!(
+        operators(&spread.join(&listed)),
+        [&["(3) join", " |  partition_by"], &below_spread[..], &[" +-(4) map"]].concat()
+    );
+    assert_eq!(
+        operators(&listed.join(&spread)),
+        [&["(3) join", " +-(4) map", " |  range", " |  partition_by"][..], &["    +-(4) map"]].concat()
+    );
+}
+#[test]
+fn shuffled_and_narrow_parents_of_one_stage() {
+    let sc = threads(2);
+    let (pairs, calls) = counted(&sc);
+    let sums = pairs.reduce_by_key_in(|a, b| a + b, 3);
+    let apart = sums.union(&pairs);
+    assert_eq!(count_twice(&apart), (4 + 3 + 4, 7), "the map side, then what is shuffled and what is not");
+    assert_eq!(calls.swap(0, SeqCst), 100 + 2 * 100);
+    assert_eq!(count_twice(&apart.reduce_by_key_in(|a, b| a + b, 2)), (7 + 2, 2), "below a further shuffle");
+    let (fresh, calls) = counted(&sc);
+    let deep =
+        fresh.partition_by(3).union(&fresh.filter(|e| e.0 > 1)).union(&fresh.group_by_key_in(2).map(|e| (e.0, 0)));
+    assert_eq!(count_twice(&deep.reduce_by_key_in(|a, b| a + b, 2)), (4 + 4 + (3 + 4 + 2) + 2, 2));
+    assert_eq!(calls.load(SeqCst), 300, "once for each that reads it");
+    let merged = fresh.partition_by(3).union(&fresh.reduce_by_key_in(|a, _| a, 3));
+    assert_eq!(count_twice(&merged), (4 + 4 + 3, 3), "spread alike, so merged");
+}
+#[test]
+fn diamonds_that_are_joined_again() {
+    let sc = threads(2);
+    let (pairs, calls) = counted(&sc);
+    let sums = pairs.reduce_by_key_in(|a, b| a + b, 3);
+    let narrow = sums.map_values(|v| v + 1).join(&sums.filter(|e| e.0 > 0));
+    assert_eq!(count_twice(&narrow), (4 + 3, 3), "one stage, read twice in the same task");
+    let left = sums.map(|(k, v)| (v, k)).reduce_by_key_in(|a, _| a, 2);
+    let right = sums.map(|(k, v)| (v, k + 1)).reduce_by_key_in(|a, _| a, 2);
+    assert_eq!(count_twice(&left.join(&right)), (3 + 3 + 2, 2), "nothing above is missing");
+    let back = left.map(|(v, k)| (k, v)).cogroup(&sums);
+    assert_eq!(count_twice(&back), (2 + 3, 3), "spread as the wider one, which is not shuffled again");
+    let all = back.join(&narrow);
+    assert_eq!((count_twice(&all), all.count().unwrap()), ((3, 3), 4), "all of it is there");
+    assert_eq!(calls.load(SeqCst), 100);
+    let (pairs, calls) = counted(&sc);
+    let twice = pairs.join_in(&pairs, 3);
+    assert_eq!(count_twice(&twice), (4 + 4 + 3, 3));
+    assert_eq!(calls.load(SeqCst), 200, "two shuffles, though of the same");
+}
+#[test]
+fn a_cache_below_a_join_cuts_its_lineage_and_a_cached_join_that_of_others() {
+    let sc = threads(2);
+    let (pairs, calls) = counted(&sc);
+    let cached = pairs.cache();
+    cached.materialize().unwrap();
+    let joined = cached.join_in(&cached, 3).cache();
+    assert_eq!(tasks(&sc, || joined.materialize().unwrap()), 4 + 4 + 3);
+    assert_eq!(calls.load(SeqCst), 100, "read from the cache by both");
+    cached.unpersist();
+    assert_eq!(count_twice(&joined.map_values(|(a, _)| a).reduce_by_key(|a, b| a + b)), (3, 3));
+    let (more, _) = counted(&sc);
+    assert_eq!(count_twice(&joined.join(&more)), (4 + 3, 3), "only what is new is shuffled");
+    assert_eq!(calls.load(SeqCst), 100);
+    // What was shuffled for it is gone, and not missed.
+    let (fresh, calls) = counted(&sc);
+    let kept = fresh.partition_by(2).filter(|_| true).cache();
+    kept.materialize().unwrap();
+    assert_eq!(count_twice(&kept.join(&kept)), (2, 2));
+    assert_eq!(calls.load(SeqCst), 100);
+}
+#[test]
+fn thousands_of_partitions_are_planned_and_run() {
+    let sc = threads(2);
+    let keyed = |p| sc.range(0..20_000, p).map(|x| (x % 7, x));
+    let wide = keyed(5000);
+    assert_eq!(count_twice(&wide), (5000, 5000));
+    assert_eq!(count_twice(&wide.reduce_by_key_in(|a, b| a + b, 3)), (5000 + 3, 3), "many to few");
+    let sums = keyed(8).reduce_by_key_in(|a, b| a + b, 5000);
+    assert_eq!(count_twice(&sums), (8 + 5000, 5000), "few to many");
+    assert_eq!(count_twice(&sums.join(&sums.filter(|e| e.0 > 2))), (5000, 5000));
+    assert_eq!(count_twice(&keyed(1500).reduce_by_key(|a, b| a + b)), (1500 + 1500, 1500), "as many on either side");
+    let many: Vec<_> = (0..1000).map(|i| sc.range(0..5, 5).map(move |x| (x, i))).collect();
+    let all = Rdd::union_all(&many, Site::caller());
+    assert_eq!(count_twice(&all.group_by_key_in(2)), (5000 + 2, 2));
+    assert_eq!(count_twice(&all.coalesce(4)), (4, 4));
 }
 #[test]
 fn a_shared_shuffle_of_a_diamond_runs_once() {
