@@ -30,7 +30,7 @@ pub(crate) struct Action {
 }
 
 /// What a task left: its result, and what it added to accumulators.
-type Slot<R> = Mutex<Option<Result<(R, Updates)>>>;
+type Slot<R> = Mutex<Option<(Result<R>, Updates)>>;
 /// The same on its way to other lanes.
 struct Made<R> {
     result: R,
@@ -211,14 +211,16 @@ impl SparkContext {
     ) -> Result<Vec<R>> {
         let Some(backend) = &self.inner.backend else {
             let (ran, updates) = self.run_here(job, rank, specs, cancel, body);
+            let failed = ran.is_err();
+            let counted = Registry::count(updates.into_iter().map(|(_, u)| if failed { u.only_kept() } else { u }));
             let results = ran?;
-            Registry::count(updates.into_iter().map(|(_, u)| u))?;
-            return Ok(results);
+            return counted.map(|()| results);
         };
         let (lane, lanes, total) = (backend.lane(), backend.lanes(), specs.len());
         let (numbers, mine): (Vec<usize>, Vec<Spec>) =
             specs.into_iter().enumerate().filter(|(_, s)| s.partition % lanes == lane).unzip();
         let accumulators = &self.inner.accumulators;
+        // After a failure all lanes count nothing, so that they stay alike.
         let (ran, updates) = self.run_here(job, rank, mine, cancel, body);
         let made = ran.and_then(|results| {
             let mut made: Vec<Made<R>> = results.into_iter().map(|result| Made { result, added: Vec::new() }).collect();
@@ -235,9 +237,8 @@ impl SparkContext {
         Ok(made.map(|m| m.result.clone()).collect())
     }
 
-    /// Runs tasks on the pool; returns their results, or the first failure in partition order, and what each that
-    /// succeeded has added to accumulators, if anything.
-
+    /// Runs tasks on the pool; returns their results, or the first failure in partition order, and what each has added
+    /// to accumulators, if anything: one that failed, for the blocks that it left in the cache.
     fn run_here<R: Data>(
         &self,
         job: JobId,
@@ -256,8 +257,9 @@ impl SparkContext {
             let spec = &specs[i];
             let (stage, partition) = (spec.stage, spec.partition);
             let mut task = Task { job, stage, partition, attempt: 1, around: around.clone() };
+            let mut added = Updates::default();
             let result = loop {
-                match attempt(spec, &task, &body) {
+                match attempt(spec, &task, &body, &mut added) {
                     Err(Error::Task { .. }) if task.attempt < attempts && !task.around.cancel.is_set() => {
                         task.attempt += 1;
                         Counters::add(&task.around.counters.task_retries, 1);
@@ -268,18 +270,17 @@ impl SparkContext {
             if result.is_err() {
                 task.around.cancel.silently();
             }
-            *out[i].lock().expect("plain slot") = Some(result);
+            *out[i].lock().expect("plain slot") = Some((result, added));
         });
         let mut results = Vec::with_capacity(n);
         let (mut error, mut all_updates) = (None, Vec::new());
         for (i, slot) in slots.iter().enumerate() {
-            match slot.lock().expect("plain slot").take().expect("every task ended") {
-                Ok((r, updates)) => {
-                    results.push(r);
-                    if !updates.is_empty() {
-                        all_updates.push((i, updates));
-                    }
-                }
+            let (result, updates) = slot.lock().expect("plain slot").take().expect("every task ended");
+            if !updates.is_empty() {
+                all_updates.push((i, updates));
+            }
+            match result {
+                Ok(r) => results.push(r),
                 // The first real failure in partition order, not the cancellations it caused.
                 Err(e) => {
                     if matches!(error, None | Some(Error::Cancelled { .. })) {
@@ -313,26 +314,27 @@ fn planned(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
     Ok(waves)
 }
 
-/// One attempt: marks the thread as inside a task, catches what the user's closures throw, takes what they added to
-/// accumulators.
-fn attempt<R>(spec: &Spec, task: &Task, body: &impl Fn(&Spec, &Task) -> Result<R>) -> Result<(R, Updates)> {
+/// One attempt: marks the thread as inside a task, catches what the user's closures throw. What it added to accumulators
+/// goes to `added`; of an attempt that failed, only what belongs to the blocks that it left in the cache.
+fn attempt<R>(spec: &Spec, task: &Task, body: &impl Fn(&Spec, &Task) -> Result<R>, added: &mut Updates) -> Result<R> {
     task.check()?;
     let marked = Inside::enter(spec.site);
     let result = catch_unwind(AssertUnwindSafe(|| body(spec, task)));
-    let updates = Updates::take();
-    drop(marked);
+    let updates = marked.leave();
     let error = match result {
-        Ok(Ok(r)) => return Ok((r, updates)),
-        Ok(Err(e)) => e,
-        Err(payload) => match payload.downcast::<Carried>() {
-            Ok(carried) => carried.0,
-            Err(payload) => return Err(failed(spec, task, TaskCause::Panic(panic_text(&*payload)))),
-        },
+        Ok(Ok(r)) => {
+            added.append(updates);
+            return Ok(r);
+        }
+        Ok(Err(e)) => Ok(e),
+        Err(payload) => payload.downcast::<Carried>().map(|carried| carried.0),
     };
+    added.append(updates.only_kept());
     Err(match error {
-        e @ (Error::Cancelled { .. } | Error::Task { .. }) => e,
-        Error::User(e) => failed(spec, task, TaskCause::User(e)),
-        e => failed(spec, task, TaskCause::Engine(Box::new(e))),
+        Ok(e @ (Error::Cancelled { .. } | Error::Task { .. })) => e,
+        Ok(Error::User(e)) => failed(spec, task, TaskCause::User(e)),
+        Ok(e) => failed(spec, task, TaskCause::Engine(Box::new(e))),
+        Err(payload) => failed(spec, task, TaskCause::Panic(panic_text(&*payload))),
     })
 }
 

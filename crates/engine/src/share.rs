@@ -7,7 +7,7 @@
 //! aggregation) stays on the task's own thread.
 use crate::{
     Chunk, Data, Error, Result, Site,
-    accumulator::{Updates, apart},
+    accumulator::{Apart, Updates},
     pool::{Helpers, Lent},
     task::{self, Inside},
 };
@@ -56,9 +56,9 @@ impl<T: Data> Parts<T> {
     }
     pub(crate) fn next(&mut self) -> Result<Option<Chunk<T>>> {
         while let Some(piece) = (self.source)()? {
-            let (chunk, added) = apart(|| (self.apply)(piece));
-            let chunk = chunk?;
-            added.absorb();
+            let apart = Apart::begin();
+            let chunk = (self.apply)(piece)?;
+            apart.end().absorb();
             if !chunk.is_empty() {
                 return Ok(Some(chunk));
             }
@@ -149,9 +149,10 @@ impl<T: Data> Line<T> {
         None
     }
     fn make(&self, piece: Piece) -> Made<T> {
-        match catch_unwind(AssertUnwindSafe(|| apart(|| (self.apply)(piece)))) {
-            Ok((Ok(chunk), added)) => Made::Chunk(chunk, added),
-            Ok((Err(e), _)) => Made::Failed(e, task::current()),
+        let apart = Apart::begin();
+        match catch_unwind(AssertUnwindSafe(|| (self.apply)(piece))) {
+            Ok(Ok(chunk)) => Made::Chunk(chunk, apart.end()),
+            Ok(Err(e)) => Made::Failed(e, task::current()),
             Err(payload) => Made::Panicked(payload, task::current()),
         }
     }

@@ -93,13 +93,21 @@ pub(crate) fn is_inside() -> bool {
     IN_TASK.get()
 }
 /// Marks the thread as running a task until dropped, a panic included. What the task adds to accumulators is dropped
-/// with it, unless it was taken before.
+/// with it; [`leave`](Inside::leave) hands it over.
 pub(crate) struct Inside;
 impl Inside {
     pub(crate) fn enter(site: Site) -> Self {
         IN_TASK.set(true);
         AT.set(Some(site));
         Inside
+    }
+}
+impl Inside {
+    /// Ends it; returns what the task has added to accumulators.
+    pub(crate) fn leave(self) -> Updates {
+        std::mem::forget(self);
+        IN_TASK.set(false);
+        Updates::take()
     }
 }
 impl Drop for Inside {

@@ -15,11 +15,12 @@ use std::{
 /// A value that tasks add to and the driver reads; cheap to clone, made to be captured by record closures.
 ///
 /// What a task adds counts if and when what the task made is kept: for the tasks of an action, when the action
-/// succeeds; for tasks before a shuffle, when their output stays. A failed attempt counts nothing, and a failed action
-/// counts nothing of its own stage. So each record that an *action* hands over counts once. What is added in a
-/// *transformation* counts once for each time the partition is computed: again if the RDD is computed again, not at all
-/// if it is read from a cache or from a shuffle that exists already. `take` and its like count the chunks that they
-/// computed. On the driver, outside a task, [`add`](Accumulator::add) counts at once.
+/// succeeds; for tasks before a shuffle, when their output stays; for a cached partition, when the stage ends in which it
+/// was computed. Other attempts that fail count nothing, nor does the last stage of an action that fails. So each record
+/// that an *action* hands over counts once. What is added in a *transformation* counts once for each time the partition
+/// is computed: again if the RDD is computed again, not at all if it is read from a cache or from a shuffle that exists
+/// already. `take` and its like count the chunks that they computed. On the driver, outside a task,
+/// [`add`](Accumulator::add) counts at once.
 ///
 /// Parts are merged in partition order, so lists and sums of floats are the same for any number of threads. Several
 /// lanes that run one program all have the same value after an action.

@@ -16,7 +16,7 @@ pub use kinds::{Collection, CollectionAccumulator, DoubleAccumulator, DoubleSum,
 pub use registry::AccumulatorInfo;
 
 pub(crate) use registry::{Registry, Sent};
-pub(crate) use updates::{Updates, apart};
+pub(crate) use updates::{Apart, Updates};
 
 use crate::{Wire, show};
 

@@ -1,13 +1,20 @@
 //! What a running task has added: parts on its thread, one for each accumulator it used.
 //!
 //! A part belongs to one attempt at one partition and is met by no other thread while it grows. Chunks that may be
-//! computed elsewhere have parts of their own (see [`apart`]), wherever they are computed, so that nobody can tell from a
+//! computed elsewhere have parts of their own (see [`Apart`]), wherever they are computed, so that nobody can tell from a
 //! sum of floats which thread it was.
 use super::{Accumulate, handle::Shared, part::Part, registry::Owner};
 use std::{cell::Cell, mem, sync::Arc};
 
+/// What the attempt that runs on this thread has added.
+struct Attempt {
+    /// Counts if the attempt succeeds.
+    open: Cell<Updates>,
+    /// Belongs to blocks that it computed and that stay in the cache, whatever becomes of it.
+    kept: Cell<Updates>,
+}
 thread_local! {
-    static HERE: Cell<Updates> = const { Cell::new(Updates(None)) };
+    static HERE: Attempt = const { Attempt { open: Cell::new(Updates(None)), kept: Cell::new(Updates(None)) } };
 }
 
 /// Parts, in the order of their first additions. One word, because it is taken out and put back for every addition; most
@@ -21,12 +28,43 @@ struct Update {
     key: usize,
     owner: Arc<dyn Owner>,
     part: Part,
+    /// Belongs to a cached block.
+    kept: bool,
 }
 
 impl Updates {
-    /// Takes what this thread's task has added.
+    /// Takes what this thread's task has added, cached blocks first.
     pub(crate) fn take() -> Self {
-        HERE.take()
+        HERE.with(|here| {
+            let mut all = here.kept.take();
+            all.append(here.open.take());
+            all
+        })
+    }
+    /// Without what counts only if the task has succeeded.
+    pub(crate) fn only_kept(self) -> Self {
+        let Some(mut parts) = self.0 else { return self };
+        parts.0.retain(|u| u.kept);
+        Updates((!parts.0.is_empty()).then_some(parts))
+    }
+    /// Both, without merging: that would run the user's code.
+    pub(crate) fn append(&mut self, more: Self) {
+        match (&mut self.0, more.0) {
+            (Some(parts), Some(mut more)) => parts.0.append(&mut more.0),
+            (None, more) => self.0 = more,
+            (_, None) => {}
+        }
+    }
+    /// Says that a block for which this was added is in the cache: it will be read and not computed again.
+    pub(crate) fn keep(mut self) {
+        if let Some(parts) = &mut self.0 {
+            parts.0.iter_mut().for_each(|u| u.kept = true);
+            HERE.with(|here| {
+                let mut all = here.kept.take();
+                all.append(self);
+                here.kept.set(all);
+            });
+        }
     }
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
@@ -65,7 +103,12 @@ impl Updates {
 
 #[cold]
 fn begin<A: Accumulate>(parts: &mut Vec<Update>, owner: &Arc<Shared<A>>) -> usize {
-    parts.push(Update { key: Arc::as_ptr(owner).addr(), owner: owner.clone(), part: Part::new(owner.begin()) });
+    parts.push(Update {
+        key: Arc::as_ptr(owner).addr(),
+        owner: owner.clone(),
+        part: Part::new(owner.begin()),
+        kept: false,
+    });
     parts.len() - 1
 }
 
@@ -89,7 +132,7 @@ fn borrow(f: impl FnOnce(&mut Updates)) {
             }
         }
     }
-    HERE.with(|here| f(&mut Borrowed(here, here.take()).1));
+    HERE.with(|here| f(&mut Borrowed(&here.open, here.open.take()).1));
 }
 #[cold]
 fn again(meanwhile: Updates) {
@@ -99,18 +142,21 @@ fn again(meanwhile: Updates) {
     }
 }
 
-/// Runs `f`, and returns beside its result what it added, which the running task has not added yet.
-#[inline]
-pub(crate) fn apart<R>(f: impl FnOnce() -> R) -> (R, Updates) {
-    struct Outer(Updates);
-    impl Drop for Outer {
-        fn drop(&mut self) {
-            drop(HERE.replace(mem::take(&mut self.0)));
-        }
+/// While it lives, what this thread adds is apart from what its task has added before. Dropped, it takes the additions
+/// made meanwhile with it.
+pub(crate) struct Apart(Updates);
+impl Apart {
+    pub(crate) fn begin() -> Self {
+        Apart(HERE.with(|here| here.open.take()))
     }
-    let outer = Outer(HERE.take());
-    let result = f();
-    let added = HERE.take();
-    drop(outer);
-    (result, added)
+    /// What was added meanwhile.
+    pub(crate) fn end(self) -> Updates {
+        HERE.with(|here| here.open.take())
+    }
+}
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let outer = mem::take(&mut self.0);
+        drop(HERE.with(|here| here.open.replace(outer)));
+    }
 }
