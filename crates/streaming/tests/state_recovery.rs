@@ -42,7 +42,7 @@ fn process(dir: &str, tape: &Tape, now: Time, shape: Shape) -> Process {
     let clock = ManualClock::new(now);
     let mut outs = None;
     let ssc = StreamingContext::get_or_create(dir, || {
-        let sc = SparkContext::new(conf(&[]).set_master(&format!("local[{}]", shape.threads)))?;
+        let sc = SparkContext::new(conf(&[]).set_master(format!("local[{}]", shape.threads)))?;
         let ssc = StreamingContext::with_clock(&sc, seconds(1), clock.clone())?;
         let pairs: DStream<(u64, u64)> = ssc.input_stream("tape", tape.input()).map(|x| (x % 7, 1));
         let mapped = pairs

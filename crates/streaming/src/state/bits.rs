@@ -34,7 +34,7 @@ impl Bits {
     pub(super) fn set_below(&mut self, n: usize) {
         self.clear();
         self.0[..n / 64].fill(u64::MAX);
-        if n % 64 > 0 {
+        if !n.is_multiple_of(64) {
             self.0[n / 64] = (1 << (n % 64)) - 1;
         }
     }
