@@ -12,8 +12,10 @@ pub use winterbourne_base::{
     Clock, Duration, Interval, IntoDuration, ManualClock, SparkConf, SystemClock, Time, conf,
     time::{milliseconds, minutes, seconds},
 };
-pub use winterbourne_engine::{BoxError, OnBadRecord, Rdd, SparkContext, Text};
-pub use winterbourne_streaming::{DStream, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext};
+pub use winterbourne_engine::{BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, SparkContext, Text};
+pub use winterbourne_streaming::{
+    DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
+};
 
 /// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,
 /// unless the program has set a `tracing` subscriber of its own before. `WINTERBOURNE_LOG` says from which level on:
@@ -47,8 +49,10 @@ pub mod prelude {
         Duration, IntoDuration, SparkConf, Time,
         time::{milliseconds, minutes, seconds},
     };
-    pub use winterbourne_engine::{BoxError, OnBadRecord, Rdd, SparkContext, Text};
-    pub use winterbourne_streaming::{DStream, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext};
+    pub use winterbourne_engine::{BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, SparkContext, Text};
+    pub use winterbourne_streaming::{
+        DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
+    };
 }
 
 /// The snippets of the guide, compiled and run.
