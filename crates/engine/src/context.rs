@@ -1,6 +1,7 @@
 //! [`SparkContext`]: configuration, ids in program order, the pool, the block store.
 use crate::{
     Counters, Error, JobId, JobScope, Master, Result, Site,
+    accumulator::Registry,
     backend::Backend,
     blocks::Blocks,
     fair::{Shares, read_allocations},
@@ -25,6 +26,7 @@ pub(crate) struct Ids {
     pub(crate) shuffles: AtomicU64,
     pub(crate) jobs: AtomicU64,
     pub(crate) stages: AtomicU64,
+    pub(crate) accumulators: AtomicU64,
 }
 
 struct RunningJob {
@@ -82,6 +84,7 @@ pub(crate) struct Inner {
     pub(crate) shares: Shares,
     pub(crate) blocks: Arc<Blocks>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) accumulators: Arc<Registry>,
     pub(crate) ids: Ids,
     pub(crate) running: Running,
     pub(crate) backend: Option<Arc<dyn Backend>>,
@@ -168,6 +171,7 @@ impl SparkContext {
             shares,
             blocks: Arc::default(),
             counters: Arc::default(),
+            accumulators: Arc::default(),
             ids: Ids::default(),
             running: Running::default(),
             backend,

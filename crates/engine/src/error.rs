@@ -111,6 +111,28 @@ pub enum Error {
         /// The operator whose closure called it.
         inside: Site,
     },
+    /// The value of an accumulator was asked for, or reset, inside a task.
+    #[error(
+        "Can't read accumulator value in task: {name} was asked inside the operator at {site}; only the driver knows its value, read it after the action"
+    )]
+    ReadInTask {
+        /// The accumulator.
+        name: String,
+        /// The operator whose closure asked.
+        site: Site,
+    },
+    /// The value of an accumulator cannot be taken from or to where it is kept.
+    #[error("cannot {doing} the value of the accumulator {name} made at {site}: {why}")]
+    Accumulator {
+        /// What was being done: saving, restoring, sending, receiving.
+        doing: &'static str,
+        /// The accumulator: its name, or its id.
+        name: String,
+        /// Where it was made.
+        site: Site,
+        /// What is wrong.
+        why: String,
+    },
     /// The job was cancelled.
     #[error("{job} was cancelled: {reason}")]
     Cancelled {

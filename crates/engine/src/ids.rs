@@ -25,3 +25,6 @@ id!(
 id!(
     /// One stage of a job. Stages are numbered over the whole context, parents before children.
     StageId, "stage");
+id!(
+    /// One accumulator of a context.
+    AccumulatorId, "accumulator");

@@ -2,6 +2,7 @@
 //! call site.
 use crate::{
     BoxError, Counters, Data, Error, Flow, JobId, Rdd, Result, ShuffleId, Site, SparkContext, StageId, TaskCause,
+    accumulator::{Registry, Sent, Updates},
     backend::{Backend, Block, Label},
     context::Inner,
     fair::Rank,
@@ -26,6 +27,18 @@ pub(crate) const MAX_DEPTH: u32 = 1_000;
 pub(crate) struct Action {
     pub(crate) name: &'static str,
     pub(crate) site: Site,
+}
+
+/// What the tasks of a set leave.
+struct Left<R> {
+    results: Vec<Mutex<Option<Result<R>>>>,
+    /// What they added to accumulators, by number of the task; only those that did.
+    added: Mutex<Vec<(usize, Updates)>>,
+}
+/// What one task made, on its way to other lanes.
+struct Made<R> {
+    result: R,
+    added: Vec<Sent>,
 }
 
 /// One task to run.
@@ -166,7 +179,11 @@ impl SparkContext {
         let label = Action { name: wave[0].shuffle.name(), site: wave[0].shuffle.site() };
         let Some(_) = &self.inner.backend else {
             let run = move |spec: &Spec, task: &Task| wave[spec.in_wave].shuffle.run_map(spec.partition, task);
-            return self.run_tasks(job, rank, label, specs, cancel, run).map(drop);
+            // What one task wrote stays, also if another fails, and so does what it added to accumulators.
+            let (ran, updates) = self.run_here(job, rank, specs, cancel, run);
+            let counted = Registry::count(updates.into_iter().map(|(_, u)| u));
+            ran?;
+            return counted;
         };
         // Several lanes: each output travels, and every lane keeps all of them.
         let wave = Arc::new(wave);
@@ -185,7 +202,8 @@ impl SparkContext {
         Ok(())
     }
 
-    /// Runs tasks on the pool, those of this lane only if there are several; returns the results of all.
+    /// Runs tasks on the pool, those of this lane only if there are several; returns the results of all. What they added
+    /// to accumulators counts if all succeed, in the order of the tasks.
     fn run_tasks<R: Data>(
         &self,
         job: JobId,
@@ -195,22 +213,38 @@ impl SparkContext {
         cancel: &Arc<Cancel>,
         body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
     ) -> Result<Vec<R>> {
-        let Some(backend) = &self.inner.backend else { return self.run_here(job, rank, specs, cancel, body) };
+        let Some(backend) = &self.inner.backend else {
+            let (ran, added) = self.run_here(job, rank, specs, cancel, body);
+            if added.is_empty() {
+                return ran;
+            }
+            let failed = ran.is_err();
+            let counted = Registry::count(added.into_iter().map(|(_, u)| if failed { u.only_kept() } else { u }));
+            return ran.and_then(|results| counted.map(|()| results));
+        };
         let (lane, lanes, total) = (backend.lane(), backend.lanes(), specs.len());
         let (numbers, mine): (Vec<usize>, Vec<Spec>) =
             specs.into_iter().enumerate().filter(|(_, s)| s.partition % lanes == lane).unzip();
-        let made = self.run_here(job, rank, mine, cancel, body).map(|results| {
-            numbers.into_iter().zip(results).map(|(i, r)| (i, Arc::new(r) as Block)).collect::<Vec<_>>()
+        let accumulators = &self.inner.accumulators;
+        // After a failure all lanes count nothing, so that they stay alike.
+        let (ran, updates) = self.run_here(job, rank, mine, cancel, body);
+        let made = ran.and_then(|results| {
+            let mut made: Vec<Made<R>> = results.into_iter().map(|result| Made { result, added: Vec::new() }).collect();
+            for (i, updates) in updates {
+                made[i].added = accumulators.encode(updates)?;
+            }
+            Ok(numbers.into_iter().zip(made).map(|(i, m)| (i, Arc::new(m) as Block)).collect())
         });
         let label = Label { number: job.0, name: action.name, site: action.site, tasks: total };
         let mut all = backend.gather(&label, made)?;
         all.sort_by_key(|(i, _)| *i);
-        Ok(all
-            .into_iter()
-            .map(|(_, b)| b.downcast_ref::<R>().expect("equal labels carry equal types").clone())
-            .collect())
+        let made = all.iter().map(|(_, b)| b.downcast_ref::<Made<R>>().expect("equal labels carry equal types"));
+        accumulators.count_sent(made.clone().flat_map(|m| &m.added))?;
+        Ok(made.map(|m| m.result.clone()).collect())
     }
 
+    /// Runs tasks on the pool; returns their results, or the first failure in partition order, and what each has added
+    /// to accumulators, if anything: one that failed, for the blocks that it left in the cache.
     fn run_here<R: Data>(
         &self,
         job: JobId,
@@ -218,19 +252,21 @@ impl SparkContext {
         specs: Vec<Spec>,
         cancel: &Arc<Cancel>,
         body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
-    ) -> Result<Vec<R>> {
+    ) -> (Result<Vec<R>>, Vec<(usize, Updates)>) {
         let n = specs.len();
         let (counters, helpers) = (self.inner.counters.clone(), self.inner.pool.helpers());
         Counters::add(&counters.tasks, n as u64);
         let around = Arc::new(Around { cancel: cancel.clone(), counters, helpers });
-        let slots: Arc<Vec<Mutex<Option<Result<R>>>>> = Arc::new((0..n).map(|_| Mutex::new(None)).collect());
-        let (out, attempts) = (slots.clone(), self.inner.master.attempts);
+        let results = (0..n).map(|_| Mutex::new(None)).collect();
+        let left = Arc::new(Left { results, added: Mutex::default() });
+        let (out, attempts) = (left.clone(), self.inner.master.attempts);
         self.inner.pool.run(rank.clone(), n, move |i| {
             let spec = &specs[i];
             let (stage, partition) = (spec.stage, spec.partition);
             let mut task = Task { job, stage, partition, attempt: 1, around: around.clone() };
+            let mut added = Updates::default();
             let result = loop {
-                match attempt(spec, &task, &body) {
+                match attempt(spec, &task, &body, &mut added) {
                     Err(Error::Task { .. }) if task.attempt < attempts && !task.around.cancel.is_set() => {
                         task.attempt += 1;
                         Counters::add(&task.around.counters.task_retries, 1);
@@ -241,11 +277,14 @@ impl SparkContext {
             if result.is_err() {
                 task.around.cancel.silently();
             }
-            *out[i].lock().expect("plain slot") = Some(result);
+            if !added.is_empty() {
+                out.added.lock().expect("plain list").push((i, added));
+            }
+            *out.results[i].lock().expect("plain slot") = Some(result);
         });
         let mut results = Vec::with_capacity(n);
         let mut error = None;
-        for slot in slots.iter() {
+        for slot in &left.results {
             match slot.lock().expect("plain slot").take().expect("every task ended") {
                 Ok(r) => results.push(r),
                 // The first real failure in partition order, not the cancellations it caused.
@@ -256,7 +295,9 @@ impl SparkContext {
                 }
             }
         }
-        error.map_or(Ok(results), Err)
+        let mut added = std::mem::take(&mut *left.added.lock().expect("plain list"));
+        added.sort_unstable_by_key(|(i, _)| *i);
+        (error.map_or(Ok(results), Err), added)
     }
 
     /// Whether this thread may run a job on this context now.
@@ -265,7 +306,7 @@ impl SparkContext {
         if let Some(inside) = task::inside() {
             return Err(Error::NestedJob { action: name, site, inside });
         }
-        if self.is_stopped() { Err(Error::Stopped { what: name, site }) } else { Ok(()) }
+        if self.is_stopped() { Err(Error::Stopped { what: name, site }) } else { self.inner.accumulators.check() }
     }
 }
 
@@ -281,24 +322,27 @@ fn planned(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
     Ok(waves)
 }
 
-/// One attempt: marks the thread as inside a task, catches what the user's closures throw.
-fn attempt<R>(spec: &Spec, task: &Task, body: &impl Fn(&Spec, &Task) -> Result<R>) -> Result<R> {
+/// One attempt: marks the thread as inside a task, catches what the user's closures throw. What it added to accumulators
+/// goes to `added`; of an attempt that failed, only what belongs to the blocks that it left in the cache.
+fn attempt<R>(spec: &Spec, task: &Task, body: &impl Fn(&Spec, &Task) -> Result<R>, added: &mut Updates) -> Result<R> {
     task.check()?;
     let marked = Inside::enter(spec.site);
     let result = catch_unwind(AssertUnwindSafe(|| body(spec, task)));
-    drop(marked);
+    let updates = marked.leave();
     let error = match result {
-        Ok(Ok(r)) => return Ok(r),
-        Ok(Err(e)) => e,
-        Err(payload) => match payload.downcast::<Carried>() {
-            Ok(carried) => carried.0,
-            Err(payload) => return Err(failed(spec, task, TaskCause::Panic(panic_text(&*payload)))),
-        },
+        Ok(Ok(r)) => {
+            added.append(updates);
+            return Ok(r);
+        }
+        Ok(Err(e)) => Ok(e),
+        Err(payload) => payload.downcast::<Carried>().map(|carried| carried.0),
     };
+    added.append(updates.only_kept());
     Err(match error {
-        e @ (Error::Cancelled { .. } | Error::Task { .. }) => e,
-        Error::User(e) => failed(spec, task, TaskCause::User(e)),
-        e => failed(spec, task, TaskCause::Engine(Box::new(e))),
+        Ok(e @ (Error::Cancelled { .. } | Error::Task { .. })) => e,
+        Ok(Error::User(e)) => failed(spec, task, TaskCause::User(e)),
+        Ok(e) => failed(spec, task, TaskCause::Engine(Box::new(e))),
+        Err(payload) => failed(spec, task, TaskCause::Panic(panic_text(&*payload))),
     })
 }
 

@@ -7,6 +7,7 @@
 //! receivers, clocks, the network.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod accumulator;
 pub mod backend;
 mod blocks;
 mod chunk;
@@ -36,6 +37,10 @@ mod source;
 mod task;
 mod text;
 
+pub use accumulator::{
+    Accumulate, Accumulator, AccumulatorInfo, Collection, CollectionAccumulator, DoubleAccumulator, DoubleSum,
+    LongAccumulator, LongSum,
+};
 pub use chunk::{CHUNK, Chunk};
 pub use context::{Canceller, Counts, SparkContext};
 pub use counters::Counters;
@@ -43,7 +48,7 @@ pub use data::{Data, Key, Show, Wire};
 pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
-pub use ids::{JobId, RddId, ShuffleId, StageId};
+pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::guard_driver;
 pub use master::{Master, MasterError};
 pub use rdd::{OnBadRecord, Rdd, Shape};

@@ -7,6 +7,7 @@
 //! aggregation) stays on the task's own thread.
 use crate::{
     Chunk, Data, Error, Result, Site,
+    accumulator::{Apart, Updates},
     pool::{Helpers, Lent},
     task::{self, Inside},
 };
@@ -55,7 +56,14 @@ impl<T: Data> Parts<T> {
     }
     pub(crate) fn next(&mut self) -> Result<Option<Chunk<T>>> {
         while let Some(piece) = (self.source)()? {
-            let chunk = (self.apply)(piece)?;
+            let chunk = if self.operators == 0 {
+                (self.apply)(piece)?
+            } else {
+                let apart = Apart::begin();
+                let chunk = (self.apply)(piece)?;
+                apart.end().absorb();
+                chunk
+            };
             if !chunk.is_empty() {
                 return Ok(Some(chunk));
             }
@@ -95,7 +103,8 @@ impl<T: Data> Parts<T> {
 
 /// What came of one piece.
 enum Made<T> {
-    Chunk(Chunk<T>),
+    /// With what its operators added to accumulators: counted when the chunk is consumed.
+    Chunk(Chunk<T>, Updates),
     Failed(Error, Option<Site>),
     Panicked(Box<dyn Any + Send>, Option<Site>),
 }
@@ -145,8 +154,9 @@ impl<T: Data> Line<T> {
         None
     }
     fn make(&self, piece: Piece) -> Made<T> {
+        let apart = Apart::begin();
         match catch_unwind(AssertUnwindSafe(|| (self.apply)(piece))) {
-            Ok(Ok(chunk)) => Made::Chunk(chunk),
+            Ok(Ok(chunk)) => Made::Chunk(chunk, apart.end()),
             Ok(Err(e)) => Made::Failed(e, task::current()),
             Err(payload) => Made::Panicked(payload, task::current()),
         }
@@ -189,8 +199,12 @@ impl<T: Data> Line<T> {
                 self.moved.notify_all();
                 drop(s);
                 match made {
-                    Made::Chunk(c) if c.is_empty() => {}
-                    Made::Chunk(c) => f(c)?,
+                    Made::Chunk(chunk, added) => {
+                        added.absorb();
+                        if !chunk.is_empty() {
+                            f(chunk)?;
+                        }
+                    }
                     Made::Failed(e, site) => {
                         site.into_iter().for_each(task::at);
                         return Err(e);

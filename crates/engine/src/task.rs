@@ -1,5 +1,5 @@
 //! What a running task knows of itself, and which operator runs on this thread.
-use crate::{Counters, Error, JobId, Result, Site, StageId, pool::Helpers};
+use crate::{Counters, Error, JobId, Result, Site, StageId, accumulator::Updates, pool::Helpers};
 use std::{
     cell::Cell,
     sync::{
@@ -87,7 +87,13 @@ pub(crate) fn current() -> Option<Site> {
 pub(crate) fn inside() -> Option<Site> {
     if IN_TASK.get() { AT.get() } else { None }
 }
-/// Marks the thread as running a task until dropped, a panic included.
+/// Whether this thread runs a task.
+#[inline]
+pub(crate) fn is_inside() -> bool {
+    IN_TASK.get()
+}
+/// Marks the thread as running a task until dropped, a panic included. What the task adds to accumulators is dropped
+/// with it; [`leave`](Inside::leave) hands it over.
 pub(crate) struct Inside;
 impl Inside {
     pub(crate) fn enter(site: Site) -> Self {
@@ -96,8 +102,17 @@ impl Inside {
         Inside
     }
 }
+impl Inside {
+    /// Ends it; returns what the task has added to accumulators.
+    pub(crate) fn leave(self) -> Updates {
+        std::mem::forget(self);
+        IN_TASK.set(false);
+        Updates::take()
+    }
+}
 impl Drop for Inside {
     fn drop(&mut self) {
         IN_TASK.set(false);
+        drop(Updates::take());
     }
 }

@@ -1,6 +1,6 @@
 //! [`Op`]: the one generic node. It adds to its closure only the keeping of computed partitions.
 use super::{Meta, Node};
-use crate::{Chunk, Data, Flow, Result, Task, blocks::Blocks, flow::Run};
+use crate::{Chunk, Data, Flow, Result, Task, accumulator::Apart, blocks::Blocks, flow::Run};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering::Relaxed},
@@ -40,12 +40,19 @@ impl<T: Data> Op<T> {
             let runs: Arc<Vec<Run<T>>> = found.downcast().expect("an rdd id has one record type");
             return Ok(Flow::source(runs.to_vec(), task));
         }
+        // What is added to accumulators from here on belongs to the block.
+        let apart = Apart::begin();
+        let flow = (self.compute)(partition, task)?;
+        self.keep(partition, flow, apart, task)
+    }
+    fn keep(&self, partition: usize, flow: Flow<T>, apart: Apart, task: &Task) -> Result<Flow<T>> {
         let mut runs: Vec<Run<T>> = Vec::new();
-        (self.compute)(partition, task)?.each(|c: Chunk<T>| {
+        flow.each(|c: Chunk<T>| {
             runs.push(c.into_shared());
             Ok(())
         })?;
-        self.blocks.put(key, Arc::new(runs.clone()));
+        self.blocks.put((self.meta.id, partition), Arc::new(runs.clone()));
+        apart.end().keep();
         // Unpersisted while this was computed: nobody would forget the block later.
         if !self.is_persisted() {
             self.blocks.forget(self.meta.id);

@@ -1,4 +1,5 @@
 //! Tests of the engine from outside: one program, so that it is linked once.
+mod accumulators;
 mod bounds;
 mod common;
 mod errors;
