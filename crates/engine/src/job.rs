@@ -29,9 +29,13 @@ pub(crate) struct Action {
     pub(crate) site: Site,
 }
 
-/// What a task left: its result, and what it added to accumulators.
-type Slot<R> = Mutex<Option<(Result<R>, Updates)>>;
-/// The same on its way to other lanes.
+/// What the tasks of a set leave.
+struct Left<R> {
+    results: Vec<Mutex<Option<Result<R>>>>,
+    /// What they added to accumulators, by number of the task; only those that did.
+    added: Mutex<Vec<(usize, Updates)>>,
+}
+/// What one task made, on its way to other lanes.
 struct Made<R> {
     result: R,
     added: Vec<Sent>,
@@ -210,11 +214,13 @@ impl SparkContext {
         body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
     ) -> Result<Vec<R>> {
         let Some(backend) = &self.inner.backend else {
-            let (ran, updates) = self.run_here(job, rank, specs, cancel, body);
+            let (ran, added) = self.run_here(job, rank, specs, cancel, body);
+            if added.is_empty() {
+                return ran;
+            }
             let failed = ran.is_err();
-            let counted = Registry::count(updates.into_iter().map(|(_, u)| if failed { u.only_kept() } else { u }));
-            let results = ran?;
-            return counted.map(|()| results);
+            let counted = Registry::count(added.into_iter().map(|(_, u)| if failed { u.only_kept() } else { u }));
+            return ran.and_then(|results| counted.map(|()| results));
         };
         let (lane, lanes, total) = (backend.lane(), backend.lanes(), specs.len());
         let (numbers, mine): (Vec<usize>, Vec<Spec>) =
@@ -251,8 +257,9 @@ impl SparkContext {
         let (counters, helpers) = (self.inner.counters.clone(), self.inner.pool.helpers());
         Counters::add(&counters.tasks, n as u64);
         let around = Arc::new(Around { cancel: cancel.clone(), counters, helpers });
-        let slots: Arc<Vec<Slot<R>>> = Arc::new((0..n).map(|_| Mutex::new(None)).collect());
-        let (out, attempts) = (slots.clone(), self.inner.master.attempts);
+        let results = (0..n).map(|_| Mutex::new(None)).collect();
+        let left = Arc::new(Left { results, added: Mutex::default() });
+        let (out, attempts) = (left.clone(), self.inner.master.attempts);
         self.inner.pool.run(rank.clone(), n, move |i| {
             let spec = &specs[i];
             let (stage, partition) = (spec.stage, spec.partition);
@@ -270,16 +277,15 @@ impl SparkContext {
             if result.is_err() {
                 task.around.cancel.silently();
             }
-            *out[i].lock().expect("plain slot") = Some((result, added));
+            if !added.is_empty() {
+                out.added.lock().expect("plain list").push((i, added));
+            }
+            *out.results[i].lock().expect("plain slot") = Some(result);
         });
         let mut results = Vec::with_capacity(n);
-        let (mut error, mut all_updates) = (None, Vec::new());
-        for (i, slot) in slots.iter().enumerate() {
-            let (result, updates) = slot.lock().expect("plain slot").take().expect("every task ended");
-            if !updates.is_empty() {
-                all_updates.push((i, updates));
-            }
-            match result {
+        let mut error = None;
+        for slot in &left.results {
+            match slot.lock().expect("plain slot").take().expect("every task ended") {
                 Ok(r) => results.push(r),
                 // The first real failure in partition order, not the cancellations it caused.
                 Err(e) => {
@@ -289,7 +295,9 @@ impl SparkContext {
                 }
             }
         }
-        (error.map_or(Ok(results), Err), all_updates)
+        let mut added = std::mem::take(&mut *left.added.lock().expect("plain list"));
+        added.sort_unstable_by_key(|(i, _)| *i);
+        (error.map_or(Ok(results), Err), added)
     }
 
     /// Whether this thread may run a job on this context now.

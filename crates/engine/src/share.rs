@@ -56,9 +56,14 @@ impl<T: Data> Parts<T> {
     }
     pub(crate) fn next(&mut self) -> Result<Option<Chunk<T>>> {
         while let Some(piece) = (self.source)()? {
-            let apart = Apart::begin();
-            let chunk = (self.apply)(piece)?;
-            apart.end().absorb();
+            let chunk = if self.operators == 0 {
+                (self.apply)(piece)?
+            } else {
+                let apart = Apart::begin();
+                let chunk = (self.apply)(piece)?;
+                apart.end().absorb();
+                chunk
+            };
             if !chunk.is_empty() {
                 return Ok(Some(chunk));
             }
