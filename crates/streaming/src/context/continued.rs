@@ -6,7 +6,7 @@ impl StreamingContext {
     /// The stream that keeps its log in `directory`: continued where it ended (or was killed) if there is one, new
     /// otherwise. `build` runs in either case, and makes the graph; it is how closures come back. What comes back with
     /// them, at [`start`](StreamingContext::start): state, unfinished batches, positions, received blocks and what
-    /// windows look back on, by operator id ([`uid`](DStream::uid)), under any number of threads. Batches that were
+    /// windows look back on, by operator id ([`uid`](crate::DStream::uid)), under any number of threads. Batches that were
     /// completed move state and windows once more, but repeat no output.
     ///
     /// ```
