@@ -48,6 +48,7 @@ fn send(client: &mut TcpStream, lines: &mut Lines, rate: u64, lasts: Duration, s
             sent += ends.len() as u64;
         }
         if rate > 0 {
+            // The rate is the point: a sender that does not pause has none.
             thread::sleep(TICK);
         }
     }

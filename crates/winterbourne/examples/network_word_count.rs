@@ -135,6 +135,7 @@ fn write_text(mut client: TcpStream) -> std::io::Result<()> {
             text.push('\n');
         }
         client.write_all(text.as_bytes())?;
+        // Not faster than anybody reads what is printed.
         std::thread::sleep(Duration::from_millis(10));
     }
 }

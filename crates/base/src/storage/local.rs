@@ -64,8 +64,8 @@ impl LocalStorage {
     /// the process. Otherwise what the system says about the directory.
     pub fn lock(&self) -> io::Result<StorageLock> {
         let path = self.root.join(name::LOCK);
-        let lock = self.settle(&self.root).and_then(|()| StorageLock::take(path.clone()));
-        let lock = lock.map_err(|error| about("lock", &path, &error))?;
+        self.settle(&self.root).map_err(|error| about("make the directory", &self.root, &error))?;
+        let lock = StorageLock::take(path.clone()).map_err(|error| about("lock", &path, &error))?;
         self.sweep(&self.root)?;
         Ok(lock)
     }

@@ -83,6 +83,7 @@ impl Child {
     fn watch(&self, variant: &str, args: &Args, seconds: f64) -> Result<Row> {
         let process = self.helper.process();
         let cpu = process.cpu_s();
+        // What an idle process costs is seen by letting it be idle.
         thread::sleep(Duration::from_secs_f64(seconds));
         let spent = Spent { wall_s: seconds, cpu_s: process.cpu_s() - cpu, peak_rss_mb: process.peak_rss_mb() };
         let batches = (seconds * 1e3 / interval_ms(args) as f64) as u64;
@@ -136,6 +137,7 @@ fn write_lines(mut client: TcpStream, rate: u64) -> Result {
         for line in lines.iter().cycle().take((rate / 100).max(1) as usize) {
             client.write_all(line)?;
         }
+        // A trickle: there is always a line when a batch is due.
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -57,6 +57,7 @@ fn measured(args: &Args, name: &str, keys: u64, kind: Kind, every: Option<u64>) 
         for _ in 0..batches {
             let begun = Instant::now();
             laps.push(run.step()?);
+            // The rest of the batch interval, which belongs to whatever works in the background.
             thread::sleep(interval.saturating_sub(begun.elapsed()));
         }
         Ok(())

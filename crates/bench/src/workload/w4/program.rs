@@ -182,6 +182,7 @@ impl Run {
             if begun.elapsed() > PATIENCE {
                 return Err(format!("{} does not come", manifest.display()).into());
             }
+            // Another process writes it, and nobody tells when it is there.
             thread::sleep(Duration::from_micros(500));
         }
         Ok(())
