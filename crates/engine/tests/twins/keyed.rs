@@ -1,0 +1,1 @@
+//! Operators on pairs: aggregation, grouping, partitioning.

@@ -1,0 +1,1 @@
+//! Actions on numbers and ordered records.

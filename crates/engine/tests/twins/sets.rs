@@ -1,0 +1,1 @@
+//! Operators on whole data sets: set operations, zips, samples, reshaping.

@@ -1,0 +1,1 @@
+//! Sorting and ranges of keys.
