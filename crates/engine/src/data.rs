@@ -29,7 +29,7 @@ impl<T: Data + Serialize + DeserializeOwned> Wire for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     label = "keys need `Hash + Eq` and everything a shuffle needs",
-    note = "derive `Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize`; floats have no total equality, wrap them"
+    note = "derive `Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize`; floats have no total equality, wrap them in `Total`"
 )]
 pub trait Key: Wire + Hash + Eq {}
 impl<T: Wire + Hash + Eq> Key for T {}

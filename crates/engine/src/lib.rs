@@ -36,6 +36,7 @@ mod site;
 mod source;
 mod task;
 mod text;
+mod total;
 
 pub use accumulator::{
     Accumulate, Accumulator, AccumulatorInfo, Collection, CollectionAccumulator, DoubleAccumulator, DoubleSum,
@@ -62,4 +63,5 @@ pub use source::{
 };
 pub use task::{Task, at};
 pub use text::{Split, Text};
+pub use total::Total;
 pub use winterbourne_base::SparkConf;
