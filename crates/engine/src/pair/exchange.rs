@@ -9,19 +9,19 @@ use crate::{
 use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
 
 /// What one map task wrote: a vector per reduce partition.
-type Buckets<O> = Arc<Vec<Arc<Vec<O>>>>;
-type Write<I, O> = Box<dyn Fn(Flow<I>, usize, &Task) -> Result<Vec<Vec<O>>> + Send + Sync>;
+pub(crate) type Buckets<O> = Arc<Vec<Arc<Vec<O>>>>;
+pub(crate) type Write<I, O> = Box<dyn Fn(Flow<I>, usize, &Task) -> Result<Vec<Vec<O>>> + Send + Sync>;
 
 /// `I` goes in, `O` lies in the buckets: `(K, V)` and `(K, C)` when combining.
-pub(super) struct Exchange<I: Data, O: Data> {
-    id: ShuffleId,
-    name: &'static str,
-    site: Site,
-    parent: Link<Op<I>>,
-    reducers: Count,
+pub(crate) struct Exchange<I: Data, O: Data> {
+    pub(crate) id: ShuffleId,
+    pub(crate) name: &'static str,
+    pub(crate) site: Site,
+    pub(crate) parent: Link<Op<I>>,
+    pub(crate) reducers: Count,
     /// One cell per map partition, made when their number is known. Filled without a lock.
-    outputs: OnceLock<Vec<OnceLock<Buckets<O>>>>,
-    write: Write<I, O>,
+    pub(crate) outputs: OnceLock<Vec<OnceLock<Buckets<O>>>>,
+    pub(crate) write: Write<I, O>,
 }
 
 impl<I: Data, O: Data> Exchange<I, O> {
@@ -36,7 +36,7 @@ impl<I: Data, O: Data> Exchange<I, O> {
         self.outputs.get()?.get(map)?.get()
     }
     /// The runs of one reduce partition, in map-partition order: the same for any number of threads.
-    pub(super) fn bucket(&self, reduce: usize) -> Vec<Run<O>> {
+    pub(crate) fn bucket(&self, reduce: usize) -> Vec<Run<O>> {
         let Some(cells) = self.outputs.get() else { return Vec::new() }; // a parent without partitions
         let buckets = cells.iter().map(|c| &c.get().expect("the planner ran every map task first")[reduce]);
         buckets.filter(|b| !b.is_empty()).map(|b| (b.clone(), 0..b.len())).collect()

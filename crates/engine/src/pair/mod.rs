@@ -2,7 +2,7 @@
 //! messages of [`Key`](crate::Key) and [`Wire`](crate::Wire).
 mod cogroup;
 mod combine;
-mod exchange;
+pub(crate) mod exchange;
 mod group;
 mod hashed;
 mod join;
