@@ -1,5 +1,5 @@
 //! Records with a number each.
-use super::{Rdd, Shape, shuffle::Survey};
+use super::{Rdd, Shape, survey::Survey};
 use crate::{
     Data, Flow, Result, Site, Task,
     lineage::{Count, Dep, Link},
@@ -29,7 +29,7 @@ impl<T: Data> Rdd<T> {
             return self.narrow(name, site, false, |_, flow, _| Ok(numbered(flow, 0, 1)));
         }
         let survey = Survey {
-            look: |flow: Flow<T>, _: &Task| {
+            look: |flow: Flow<T>| {
                 let mut n = 0;
                 flow.each(|c| {
                     n += c.len() as u64;
@@ -38,9 +38,9 @@ impl<T: Data> Rdd<T> {
                 Ok(vec![n])
             },
             // The number of the first record of each partition.
-            sum: |sizes: &mut dyn Iterator<Item = &u64>| {
+            sum: |sizes: &[&[u64]]| {
                 let mut firsts = vec![0];
-                sizes.for_each(|n| firsts.push(firsts[firsts.len() - 1] + n));
+                sizes.iter().copied().flatten().for_each(|n| firsts.push(firsts[firsts.len() - 1] + n));
                 firsts
             },
             read: |p: usize, flow, firsts: &Arc<Vec<u64>>, _: &Task| Ok(numbered(flow, firsts[p], 1)),

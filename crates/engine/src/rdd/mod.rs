@@ -9,8 +9,8 @@ mod keeping;
 mod reshape;
 mod sample;
 mod sets;
-mod shuffle;
 mod strata;
+mod survey;
 mod transform;
 mod zip;
 

@@ -1,8 +1,9 @@
 //! Other numbers of partitions: fewer without a shuffle, any number with one.
 use super::{Rdd, Shape};
 use crate::{
-    BoxError, Data, Error, Flow, Result, Site, Wire, at, detach, guard_driver, hash,
+    BoxError, Data, Error, Flow, Result, Site, Task, Wire, at, detach, guard_driver, hash,
     lineage::{Count, Dep, Link},
+    pair::exchange::shared,
 };
 use std::sync::{Arc, OnceLock};
 
@@ -110,10 +111,12 @@ impl<T: Data> Rdd<T> {
         if n == 0 {
             return self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 });
         }
-        let n = Count::known(n);
-        let x = self.shuffle_by(name, site, n.clone(), |flow, n, task| dealt(flow, n, task.partition));
+        let partitions = Count::known(n);
+        let x = self.shuffle(name, site, partitions.clone(), None, move |flow, task: &Task| {
+            Ok(shared(dealt(flow, n, task.partition)?))
+        });
         let deps = vec![Dep::Shuffle(x.clone())];
-        let shape = Shape { name, site, partitions: n, deps, partitioner: None, depth: 0 };
+        let shape = Shape { name, site, partitions, deps, partitioner: None, depth: 0 };
         self.sc.make(shape, move |p, task| {
             task.check()?;
             at(site);

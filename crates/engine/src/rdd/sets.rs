@@ -1,6 +1,9 @@
 //! Set operations on whole records: made of aggregation and of the joins by key.
 use super::Rdd;
-use crate::{Data, Error, Key, Site, lineage::Count};
+use crate::{
+    Data, Error, Key, KeyPartitioner, Site,
+    lineage::{Count, Partitioner},
+};
 
 /// Which side a record was seen on, as bits.
 const LEFT: u8 = 1;
@@ -29,9 +32,9 @@ impl<T: Data> Rdd<T> {
         let configured = self.sc.inner.default_parallelism;
         let of = vec![self.op.meta.partitions.clone(), other.op.meta.partitions.clone()];
         let n = Count::of(of, move |n| configured.unwrap_or(n[0].max(n[1])).max(1));
-        self.intersection_at(Site::caller(), other, n)
+        self.intersection_at(Site::caller(), other, Partitioner::Hash(n))
     }
-    /// [`intersection`](Rdd::intersection) into `partitions` partitions.
+    /// [`intersection`](Rdd::intersection) into a number of partitions, or as a partitioner says.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -41,13 +44,13 @@ impl<T: Data> Rdd<T> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn intersection_in(&self, other: &Rdd<T>, partitions: usize) -> Rdd<T>
+    pub fn intersection_in(&self, other: &Rdd<T>, partitions: impl KeyPartitioner<T>) -> Rdd<T>
     where
         T: Key,
     {
-        self.intersection_at(Site::caller(), other, Count::known(partitions))
+        self.intersection_at(Site::caller(), other, partitions.erased())
     }
-    fn intersection_at(&self, site: Site, other: &Rdd<T>, partitions: Count) -> Rdd<T>
+    fn intersection_at(&self, site: Site, other: &Rdd<T>, partitions: Partitioner) -> Rdd<T>
     where
         T: Key,
     {
@@ -74,9 +77,9 @@ impl<T: Data> Rdd<T> {
         T: Key,
     {
         let n = Count::of(vec![self.op.meta.partitions.clone()], |n| n[0].max(1));
-        self.subtract_at(Site::caller(), other, n)
+        self.subtract_at(Site::caller(), other, Partitioner::Hash(n))
     }
-    /// [`subtract`](Rdd::subtract) into `partitions` partitions.
+    /// [`subtract`](Rdd::subtract) into a number of partitions, or as a partitioner says.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -86,13 +89,13 @@ impl<T: Data> Rdd<T> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn subtract_in(&self, other: &Rdd<T>, partitions: usize) -> Rdd<T>
+    pub fn subtract_in(&self, other: &Rdd<T>, partitions: impl KeyPartitioner<T>) -> Rdd<T>
     where
         T: Key,
     {
-        self.subtract_at(Site::caller(), other, Count::known(partitions))
+        self.subtract_at(Site::caller(), other, partitions.erased())
     }
-    fn subtract_at(&self, site: Site, other: &Rdd<T>, partitions: Count) -> Rdd<T>
+    fn subtract_at(&self, site: Site, other: &Rdd<T>, partitions: Partitioner) -> Rdd<T>
     where
         T: Key,
     {
@@ -103,11 +106,11 @@ impl<T: Data> Rdd<T> {
         left.subtract_by_key_at(site, &right, partitions).map_at(site, |(x, ())| x)
     }
     /// What is wrong with two sides and a number of partitions, in the name of this operator.
-    fn refused(&self, operator: &'static str, site: Site, other: &Rdd<T>, partitions: &Count) -> Option<Rdd<T>> {
+    fn refused(&self, operator: &'static str, site: Site, other: &Rdd<T>, partitions: &Partitioner) -> Option<Rdd<T>> {
         if !self.sc.same(&other.sc) {
             return Some(self.sc.wrong(operator, site, move || Error::ForeignRdd { operator, site }));
         }
-        let none = partitions.if_known() == Some(0);
+        let none = partitions.partitions().if_known() == Some(0);
         none.then(|| self.sc.wrong(operator, site, move || Error::Partitions { operator, site, asked: 0 }))
     }
 }

@@ -2,7 +2,7 @@
 use super::{
     Rdd,
     sample::{Sampling, push_copies},
-    shuffle::Survey,
+    survey::Survey,
 };
 use crate::{
     Chunk, Data, Error, Flow, Key, Result, Site, Task, at, detach,
@@ -46,7 +46,7 @@ impl Quota {
     }
 }
 /// The quotas of each partition.
-type Plan<K> = HashMap<u64, Table<K, Quota>, FixedState>;
+type Plan<K> = Vec<Table<K, Quota>>;
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
     /// About a part of the records of each key, a fraction of its own for each; otherwise as
@@ -107,10 +107,10 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.stratified(operator, site, how, fractions, |fractions| {
             let summed = fractions.clone();
             let survey = Survey {
-                look: move |flow, task: &Task| counted(flow, &fractions, task.partition as u64),
-                sum: move |found: &mut dyn Iterator<Item = &(u64, K, u64)>| allotted(found, &summed, how, seed),
+                look: move |flow| counted(flow, &fractions),
+                sum: move |found: &[&[(K, u64)]]| allotted(found, &summed, how, seed),
                 read: move |p: usize, flow, plan: &Arc<Plan<K>>, _: &Task| {
-                    let mut quotas = plan.get(&(p as u64)).cloned().unwrap_or_default();
+                    let mut quotas = plan[p].clone();
                     let mut random = Random::of((seed, p as u64));
                     let next = move |key: &K| Ok(quotas.get_mut(key).map_or(0, |q| q.next(&mut random, how.replace)));
                     Ok(taken(flow, site, next))
@@ -177,7 +177,7 @@ fn taken<K: Data, V: Data>(
 }
 
 /// How many records of each key a partition has.
-fn counted<K: Key, V: Data>(flow: Flow<(K, V)>, fractions: &Fractions<K>, p: u64) -> Result<Vec<(u64, K, u64)>> {
+fn counted<K: Key, V: Data>(flow: Flow<(K, V)>, fractions: &Fractions<K>) -> Result<Vec<(K, u64)>> {
     let mut counts: Table<K, u64> = Table::default();
     flow.each(|c| {
         at(fractions.site);
@@ -192,19 +192,16 @@ fn counted<K: Key, V: Data>(flow: Flow<(K, V)>, fractions: &Fractions<K>, p: u64
             Ok(())
         })
     })?;
-    Ok(counts.into_iter().map(|(k, n)| (p, k, n)).collect())
+    Ok(counts.into_iter().collect())
 }
 /// What each partition is to take of each key: the number for all of them is exact, and it is spread over the partitions
 /// as if all records had been in one.
-fn allotted<K: Key>(
-    found: &mut dyn Iterator<Item = &(u64, K, u64)>,
-    fractions: &Fractions<K>,
-    how: Sampling,
-    seed: u64,
-) -> Plan<K> {
-    let mut by_key: Table<&K, Vec<(u64, u64)>> = Table::default();
-    found.for_each(|(p, k, n)| by_key.entry(k).or_default().push((*p, *n)));
-    let mut plan: Plan<K> = Plan::default();
+fn allotted<K: Key>(found: &[&[(K, u64)]], fractions: &Fractions<K>, how: Sampling, seed: u64) -> Plan<K> {
+    let mut by_key: Table<&K, Vec<(usize, u64)>> = Table::default();
+    for (p, counts) in found.iter().enumerate() {
+        counts.iter().for_each(|(k, n)| by_key.entry(k).or_default().push((p, *n)));
+    }
+    let mut plan = vec![Table::default(); found.len()];
     for (key, parts) in by_key {
         let mut rest: u64 = parts.iter().map(|part| part.1).sum();
         let fraction = fractions.of.get(key).copied().unwrap_or(0.0);
@@ -216,7 +213,7 @@ fn allotted<K: Key>(
                 true => random.binomial(draws, n as f64 / rest as f64),
                 false => random.hypergeometric(rest, n, draws),
             };
-            plan.entry(p).or_default().insert(key.clone(), Quota { take, of: n });
+            plan[p].insert(key.clone(), Quota { take, of: n });
             (rest, draws) = (rest - n, draws - take);
         }
     }
