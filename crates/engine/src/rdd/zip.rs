@@ -159,11 +159,28 @@ impl<T: Data> Rdd<T> {
         others.note(&mut parents);
         let (first, links) = (Link::typed(&self.op), others.links());
         parents.make("zip_partitions", site, move |p, task| {
-            let (first, others) = (first.flow(p, task)?, O::open(&links, p, task)?);
-            at(site);
-            Ok(yielded(f(first.records(), others), site, task))
+            // SUBTLE: opening a parent recurses as deep as the lineage is long, so what needs stack is in `together`,
+            // which runs when both have returned.
+            let first = first.flow(p, task);
+            together(first, O::open(&links, p, task), &f, site, task)
         })
     }
+}
+
+fn together<T: Data, R, I>(
+    first: Result<Flow<T>>,
+    others: Result<R>,
+    f: &impl Fn(Records<T>, R) -> I,
+    site: Site,
+    task: &Task,
+) -> Result<Flow<I::Item>>
+where
+    I: IntoIterator + 'static,
+    I::Item: Data,
+{
+    let (first, others) = (first?, others?);
+    at(site);
+    Ok(yielded(f(first.records(), others), site, task))
 }
 
 /// The records of both in pairs; an error if one has more.

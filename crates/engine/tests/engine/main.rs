@@ -9,4 +9,7 @@ mod lanes;
 mod limits;
 mod operators;
 mod planner;
+mod sampling;
+mod sets;
 mod text_files;
+mod zips;
