@@ -56,7 +56,10 @@ pub fn plan(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
                 let maps = s.parent().meta().partitions.get()?;
                 let missing: Vec<usize> = (0..maps).filter(|&m| !facts.is_done(&*s, m)).collect();
                 if missing.is_empty() {
-                    continue; // reused: nothing below is needed
+                    // Reused: nothing below is needed. What tells where keys go may be asked all the same, and has not
+                    // run if there was nothing to spread.
+                    todo.extend(s.after().cloned().map(Step::Visit));
+                    continue;
                 }
                 let mut below = shuffles_of(s.parent(), facts);
                 below.extend(s.after().cloned());
