@@ -291,8 +291,7 @@ impl Keeper {
         if let Err(e) = self.received.finish() {
             tracing::error!("some of what was received last is not durable: {e}");
         }
-        let clock = self.clock.clone();
-        if let Err(e) = self.log.sync(|| clock.nanos()) {
+        if let Err(e) = self.log.finish() {
             tracing::error!("the end of the batch log is not durable, its last batch will be run again: {e}");
             return;
         }
