@@ -1,6 +1,6 @@
 //! [`Checkpointer`]: the thread that writes checkpoints, off the path of the batches. It ends when its keeper is dropped.
 //!
-//! One checkpoint at a time: state file, sync, manifest. Then it cleans: manifests beyond the newest few, state files no
+//! One checkpoint at a time: what was frozen is encoded, while batches go on; state file, sync, manifest. Then it cleans: manifests beyond the newest few, state files no
 //! manifest names. When the changes have grown larger than what they change, it merges them into one file, for the next
 //! checkpoint to build on. Errors of the storage are tried again with growing pauses; a checkpoint that cannot be written
 //! is reported, and the next one holds everything.
@@ -9,7 +9,7 @@ use super::{
     manifest::{FileRef, Manifest},
     sections::{Owner, Reader, Writer},
 };
-use crate::state::Section;
+use crate::state::{Section, Stateful};
 use std::{
     collections::{BTreeSet, VecDeque},
     io,
@@ -26,6 +26,7 @@ use winterbourne_base::{
     thread,
     time::milliseconds,
 };
+use winterbourne_engine::guard_driver;
 
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = milliseconds(100);
@@ -39,8 +40,23 @@ pub(super) struct Job {
     /// Without the state files, which are the writer's business.
     pub(super) manifest: Manifest,
     pub(super) owners: Vec<Owner>,
-    /// With the number of the owner.
-    pub(super) sections: Vec<(u32, Section)>,
+    /// What the owners have frozen.
+    pub(super) states: Vec<Arc<dyn Stateful>>,
+}
+impl Job {
+    /// Encodes what was frozen, with the number of the owner.
+    ///
+    /// # Errors
+    /// Whose state cannot be encoded, and why.
+    fn sections(&self) -> Result<Vec<(u32, Section)>, String> {
+        let mut sections = Vec::new();
+        for ((i, owner), state) in (0..).zip(&self.owners).zip(&self.states) {
+            let taken = guard_driver(|| Ok(state.take_frozen(self.manifest.time)?));
+            let taken = taken.map_err(|e| format!("the state of {} could not be encoded: {e}", owner.id))?;
+            sections.extend(taken.into_iter().map(|s| (i, s)));
+        }
+        Ok(sections)
+    }
 }
 
 /// How the checkpoints are doing.
@@ -146,18 +162,8 @@ impl Drop for Checkpointer {
 impl Desk {
     fn work(&mut self, job: &Job, progress: &Mutex<Progress>, hurry: &Bell) {
         let time = job.manifest.time;
-        let mut pause = FIRST_PAUSE;
-        let mut done = Err(String::new());
-        for attempt in 1..=ATTEMPTS {
-            done = self.write(job).map_err(|e| e.to_string());
-            let Err(e) = &done else { break };
-            tracing::warn!("checkpoint {time} could not be written (attempt {attempt} of {ATTEMPTS}): {e}");
-            if attempt < ATTEMPTS {
-                let until = self.clock.now() + pause;
-                self.clock.wait(hurry, 0, Some(until));
-                pause = pause * 4;
-            }
-        }
+        failpoint::hit("checkpoint.frozen");
+        let done = job.sections().and_then(|sections| self.persist(job, &sections, hurry));
         let ok = done.is_ok();
         {
             let mut p = progress.lock().expect("plain values");
@@ -192,8 +198,26 @@ impl Desk {
         p.busy = false;
     }
 
+    /// Writes, with some attempts. The bytes written.
+    fn persist(&mut self, job: &Job, sections: &[(u32, Section)], hurry: &Bell) -> Result<u64, String> {
+        let (time, mut pause, mut attempt) = (job.manifest.time, FIRST_PAUSE, 1);
+        loop {
+            let e = match self.write(job, sections) {
+                Ok(bytes) => return Ok(bytes),
+                Err(e) => e.to_string(),
+            };
+            tracing::warn!("checkpoint {time} could not be written (attempt {attempt} of {ATTEMPTS}): {e}");
+            if attempt == ATTEMPTS {
+                return Err(e);
+            }
+            attempt += 1;
+            let until = self.clock.now() + pause;
+            self.clock.wait(hurry, 0, Some(until));
+            pause = pause * 4;
+        }
+    }
     /// The state file, then the manifest. The bytes written.
-    fn write(&mut self, job: &Job) -> io::Result<u64> {
+    fn write(&mut self, job: &Job, sections: &[(u32, Section)]) -> io::Result<u64> {
         let sequence = job.manifest.sequence;
         let mut files = self.files.clone();
         let mut bytes = 0;
@@ -207,9 +231,9 @@ impl Desk {
             self.storage.publish(&Manifest::name(sequence), &early.encode()?)?;
             failpoint::hit("checkpoint.manifest_published");
         }
-        if !job.sections.is_empty() || job.owners.iter().any(|o| o.full) {
+        if !sections.is_empty() || job.owners.iter().any(|o| o.full) {
             let mut w = Writer::create(&*self.storage, &name, job.manifest.time, job.owners.clone())?;
-            for (owner, section) in &job.sections {
+            for (owner, section) in sections {
                 w.section(*owner, section)?;
             }
             let len = w.finish()?;
