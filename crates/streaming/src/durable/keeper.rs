@@ -209,8 +209,11 @@ impl Keeper {
         self.let_go(inputs);
     }
     fn checkpoint(&mut self, sc: &SparkContext, inputs: &[Arc<dyn InputNode>]) {
-        let failures = self.checkpoints.progress().failures;
-        if failures > self.failures_seen {
+        let (failures, wants_everything) = {
+            let p = self.checkpoints.progress();
+            (p.failures, p.wants_everything)
+        };
+        if failures > self.failures_seen || wants_everything {
             self.failures_seen = failures;
             self.states.iter_mut().for_each(|k| k.everything = true);
         }
