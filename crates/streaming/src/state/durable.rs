@@ -133,8 +133,11 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
     }
     fn freeze(&self, sc: &SparkContext, everything: bool) -> Result<()> {
         let store = self.clone();
-        let freeze = move |p| store.between(p, |part| part.freeze(everything));
-        self.in_tasks(sc, "freeze", self.partitions(), move |p| Ok(freeze(p))).map(drop)
+        let freeze = move |p| {
+            store.between(p, |part| part.freeze(everything));
+            Ok(())
+        };
+        self.in_tasks(sc, "freeze", self.partitions(), freeze).map(drop)
     }
     fn take_frozen(&self, t: Time) -> Result<Vec<Section>> {
         let mut sections = Vec::new();
