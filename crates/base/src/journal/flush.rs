@@ -70,7 +70,7 @@ impl Writer {
     /// Makes the segment longer than `end`, so that the next syncs find nothing of the file changed but its content.
     fn reserve(&mut self, end: u64) {
         let Some(open) = self.file.as_mut().filter(|open| open.reserved < end) else { return };
-        let to = end.saturating_add(AHEAD).min(self.segment_bytes);
+        let to = end.saturating_add(failpoint::size(AHEAD, 4 << 10)).min(self.segment_bytes);
         if to <= end {
             return;
         }

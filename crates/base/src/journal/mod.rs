@@ -32,8 +32,8 @@
 //! # A torn tail and a corrupt middle
 //!
 //! A crash may leave anything in place of what was not synced: nothing, a part, zeros, the end without the beginning.
-//! That, unless it is zeros throughout, is a *torn tail*, and opening the journal cuts it off. Damage to what *was* synced is *corruption*: it is
-//! refused, with the file and the offset, and nothing is changed. They are told apart so:
+//! That, unless it is zeros throughout, is a *torn tail*, and opening the journal cuts it off. Damage to what *was* synced
+//! is *corruption*: it is refused, with the file and the offset, and nothing is changed. They are told apart so:
 //!
 //! - A segment is synced as a whole before the next one is made. So anything invalid in a segment that is not the last
 //!   is corruption, as is a segment that is missing, or that has not as many records as the next one counts.
@@ -45,7 +45,7 @@
 //!   removed, and the journal goes on in the segment before.
 //!
 //! What this cannot see: damage to the records of the very last sync, with nothing synced after them, looks like a torn
-//! tail and is cut. [`Opened::cut`] says what was cut.
+//! tail and is cut. [`Opened::cut`] says what was cut, unless there are zeros in its place: those look like room.
 //!
 //! # Order of durability
 //!

@@ -1,9 +1,10 @@
 //! [`Checkpointer`]: the thread that writes checkpoints, off the path of the batches. It ends when its keeper is dropped.
 //!
-//! One checkpoint at a time: what was frozen is encoded, while batches go on; state file, sync, manifest. Then it cleans: manifests beyond the newest few, state files no
-//! manifest names. When the changes have grown larger than what they change, the next checkpoint holds everything, and is the
-//! first file of those that follow. Errors of the storage are tried again with growing pauses; a checkpoint that cannot be written
-//! is reported, and the next one holds everything.
+//! One checkpoint at a time: what was frozen is encoded, while batches go on; state file, sync, manifest. Then it cleans:
+//! manifests beyond the newest few, state files no manifest names. When the changes have grown larger than what they
+//! change, the next checkpoint holds everything, and is the first file of those that follow. Errors of the storage are
+//! tried again with growing pauses; a checkpoint that cannot be encoded or written is reported, and the next one holds
+//! everything.
 use super::{
     manifest::{FileRef, Manifest},
     sections::{Owner, Writer},

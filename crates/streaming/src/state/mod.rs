@@ -2,7 +2,7 @@
 //!
 //! The payload of a section is a sequence of records: key length (varint), key (postcard), then `n` (varint): 0 for a key
 //! that is gone, else one more than the length of what follows, which is the age (varint: time of the section less the
-//! time of the last touch, in milliseconds) and the state (postcard). A reader that knows neither type can merge them.
+//! time of the last touch, in milliseconds) and the state (postcard).
 mod bits;
 mod decode;
 mod durable;
