@@ -1,13 +1,22 @@
 //! [`DStream`]: a handle on a node of the graph. Every operator boxes its closure once and calls the engine's `*_at`
 //! twin for each batch, so that nothing is compiled twice.
+mod join;
+mod many;
 mod output;
+mod own;
 mod pair;
+mod slice;
 mod state;
 mod stateless;
+mod tried;
 mod window;
 
+pub use many::Streams;
+pub use output::OutputPartition;
+pub use own::{Operator, Parent, Upstream};
 pub use state::{MapWithStateDStream, StateOptions, StateSpec};
-pub(crate) use stateless::Skips;
+pub use tried::BadRecord;
+pub(crate) use tried::Skips;
 
 use crate::{
     StreamingContext,
@@ -15,7 +24,7 @@ use crate::{
 };
 use std::{marker::PhantomData, sync::Arc};
 use winterbourne_base::{Duration, IntoDuration, Time};
-use winterbourne_engine::{Data, Rdd, Result, Site};
+use winterbourne_engine::{Data, Rdd, Result, Site, lineage::Count};
 
 /// A discretized stream: for every multiple of its slide duration, an [`Rdd`] or nothing to do.
 ///
@@ -86,6 +95,13 @@ impl<T: Data> DStream<T> {
             self.wrong(site, format!("the {what} duration: {e}"));
             self.slide_duration()
         })
+    }
+    /// A number of partitions given by the user; if it cannot be one, the mistake is remembered.
+    pub(crate) fn partitions(&self, kind: &'static str, site: Site, given: usize) -> Count {
+        if given == 0 {
+            self.wrong(site, format!("`{kind}` was asked for 0 partitions; the number must be positive"));
+        }
+        Count::known(given.max(1))
     }
     /// How far apart its RDDs are.
     pub fn slide_duration(&self) -> Duration {

@@ -1,7 +1,7 @@
 //! Operators of streams of pairs.
 use super::DStream;
 use std::sync::Arc;
-use winterbourne_engine::{Data, Key, Site, Wire, lineage::Count};
+use winterbourne_engine::{CHUNK, Chunk, Data, Flow, Key, Site, Wire, at};
 
 impl<K: Data, V: Data> DStream<(K, V)> {
     /// Merges the values of each key within each batch, combined before the shuffle. `f` is associative and
@@ -24,7 +24,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.reduce_by_key_at(Site::caller(), f, self.ssc.spark_context().default_parallelism())
+        self.reduce_by_key_at(Site::caller(), Arc::new(f), self.ssc.spark_context().default_parallelism())
     }
     /// [`reduce_by_key`](DStream::reduce_by_key) into `partitions` partitions.
     #[track_caller]
@@ -33,33 +33,69 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.reduce_by_key_at(Site::caller(), f, partitions)
+        self.reduce_by_key_at(Site::caller(), Arc::new(f), partitions)
     }
-    fn reduce_by_key_at(
+    pub(super) fn reduce_by_key_at(
         &self,
         site: Site,
-        f: impl Fn(V, V) -> V + Send + Sync + 'static,
+        f: Arc<impl Fn(V, V) -> V + Send + Sync + 'static>,
         partitions: usize,
     ) -> DStream<(K, V)>
     where
         K: Key,
         V: Wire,
     {
-        let f = Arc::new(f);
+        let n = self.partitions("reduce_by_key", site, partitions);
         self.child("reduce_by_key", site, move |r, _| {
             let f = f.clone();
-            Ok(r.reduce_by_key_at(site, move |a, b| f(a, b), Count::known(partitions)))
+            Ok(r.reduce_by_key_at(site, move |a, b| f(a, b), n.clone()))
         })
     }
-    /// All values of each key within each batch; nothing is combined before the shuffle.
+    /// All values of each key within each batch, in the order of partitions and of records within them. Nothing is
+    /// combined before the shuffle, and all values of a key are in memory at once. Partitions as for
+    /// [`reduce_by_key`](DStream::reduce_by_key).
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..6, 2)].into_iter().collect();
+    /// let groups = ssc.queue_stream(&batches).map(|x| (x % 2, x)).group_by_key();
+    /// groups.foreach_rdd(|rdd, _| {
+    ///     let mut groups = rdd.collect()?;
+    ///     groups.sort();
+    ///     assert_eq!(groups, [(0, vec![0, 2, 4]), (1, vec![1, 3, 5])]);
+    ///     Ok(())
+    /// });
+    /// ssc.start_stepped()?.step()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "groupByKey")]
     #[track_caller]
     pub fn group_by_key(&self) -> DStream<(K, Vec<V>)>
     where
         K: Key,
         V: Wire,
     {
-        let (site, n) = (Site::caller(), self.ssc.spark_context().default_parallelism());
-        self.child("group_by_key", site, move |r, _| Ok(r.group_by_key_at(site, Count::known(n))))
+        self.group_by_key_at(Site::caller(), self.ssc.spark_context().default_parallelism())
+    }
+    /// [`group_by_key`](DStream::group_by_key) into `partitions` partitions.
+    #[track_caller]
+    pub fn group_by_key_in(&self, partitions: usize) -> DStream<(K, Vec<V>)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        self.group_by_key_at(Site::caller(), partitions)
+    }
+    pub(super) fn group_by_key_at(&self, site: Site, partitions: usize) -> DStream<(K, Vec<V>)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        let n = self.partitions("group_by_key", site, partitions);
+        self.child("group_by_key", site, move |r, _| Ok(r.group_by_key_at(site, n.clone())))
     }
     /// Applies `f` to each value; keys and partitioner stay.
     #[track_caller]
@@ -68,6 +104,45 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         self.child("map_values", site, move |r, _| {
             let f = f.clone();
             Ok(r.map_values_at(site, move |v| f(v)))
+        })
+    }
+    /// Replaces each value by the elements of what `f` returns, each with the value's key; the partitioner stays. They may
+    /// be endless.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<(char, u64)> = [sc.parallelize([('a', 2), ('b', 0), ('c', 1)], 1)].into_iter().collect();
+    /// let below = ssc.queue_stream(&batches).flat_map_values(|n| 0..n); // of (a, 2), (b, 0), (c, 1)
+    /// below.foreach_rdd(|rdd, _| { assert_eq!(rdd.collect()?, [('a', 0), ('a', 1), ('c', 0)]); Ok(()) });
+    /// ssc.start_stepped()?.step()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "flatMapValues")]
+    #[track_caller]
+    pub fn flat_map_values<I>(&self, f: impl Fn(V) -> I + Send + Sync + 'static) -> DStream<(K, I::Item)>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Data,
+    {
+        let (f, site) = (Arc::new(f), Site::caller());
+        self.child("flat_map_values", site, move |r, _| {
+            let f = f.clone();
+            Ok(r.narrow("flat_map_values", site, true, move |_, flow, task| {
+                let (f, task) = (f.clone(), task.clone());
+                at(site);
+                // The last element of a value could have the key itself; that it is cloned once more costs little.
+                let mut all = flow.records().flat_map(move |(k, v)| f(v).into_iter().map(move |w| (k.clone(), w)));
+                Ok(Flow::new(move || {
+                    // A source as well: what `f` returns may be endless.
+                    task.check()?;
+                    at(site);
+                    let some: Vec<(K, I::Item)> = all.by_ref().take(CHUNK).collect();
+                    Ok((!some.is_empty()).then_some(Chunk::Own(some)))
+                }))
+            }))
         })
     }
 }
