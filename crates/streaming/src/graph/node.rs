@@ -306,3 +306,30 @@ pub(crate) fn spread_remember(nodes: &[Arc<dyn StreamNode>], least: Duration) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use winterbourne_base::time::seconds;
+    use winterbourne_engine::{SparkConf, SparkContext};
+
+    #[test]
+    fn what_was_made_before_an_attempt_began_is_not_remembered_for_it() {
+        let sc = SparkContext::new(SparkConf::empty().set_app_name("node").set_master("local")).expect("a context");
+        let (t, op) = (Time::from_millis(1000), Arc::new(OnceLock::<Arc<StreamOp<u64>>>::new()));
+        let (me, calls) = (op.clone(), AtomicU64::new(0));
+        let made = StreamOp::new(StreamMeta::new("test", Site::caller(), seconds(1)), move |t| {
+            // The batch loop begins with t while somebody else looks back on it.
+            if calls.fetch_add(1, Relaxed) == 0 {
+                me.get().expect("set").begin(t);
+                return Ok(None);
+            }
+            Ok(Some(sc.range(0..1, 1)))
+        });
+        assert!(op.set(made.clone()).is_ok());
+        assert!(made.rdd(t).expect("no error").is_none());
+        assert_eq!(made.memoised(), 0);
+        let own = made.rdd(t).expect("no error").expect("its own RDD");
+        assert_eq!(made.rdd(t).expect("no error").expect("the same").id(), own.id());
+    }
+}
