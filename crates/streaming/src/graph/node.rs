@@ -315,7 +315,8 @@ mod tests {
 
     #[test]
     fn what_was_made_before_an_attempt_began_is_not_remembered_for_it() {
-        let sc = SparkContext::new(SparkConf::empty().set_app_name("node").set_master("local")).expect("a context");
+        let sc = SparkContext::new(SparkConf::empty().set_app_name("node").set_master("local"));
+        let sc = Mutex::new(sc.expect("a context"));
         let (t, op) = (Time::from_millis(1000), Arc::new(OnceLock::<Arc<StreamOp<u64>>>::new()));
         let (me, calls) = (op.clone(), AtomicU64::new(0));
         let made = StreamOp::new(StreamMeta::new("test", Site::caller(), seconds(1)), move |t| {
@@ -324,7 +325,7 @@ mod tests {
                 me.get().expect("set").begin(t);
                 return Ok(None);
             }
-            Ok(Some(sc.range(0..1, 1)))
+            Ok(Some(sc.lock().expect("not poisoned").range(0..1, 1)))
         });
         assert!(op.set(made.clone()).is_ok());
         assert!(made.rdd(t).expect("no error").is_none());
