@@ -41,14 +41,15 @@ fn hopping<T: Data>(of: &DStream<T>, window: Duration, slide: Duration) -> DStre
 fn a_window_of_ones_own_does_what_ours_does() {
     for (window, slide) in [(1, 1), (3, 1), (3, 2), (2, 3), (5, 4)] {
         let mut tester = tester(&[]);
-        let (feed, stream) = tester.input::<u64>();
+        let ((feed, stream), (same, alone)) = (tester.input::<u64>(), tester.input::<u64>());
         let ours = stream.window_by(seconds(window), seconds(slide));
         // Of a stream that nobody else looks back on: reach() alone keeps what is needed.
-        let own = hopping(&stream.map(|x| x), seconds(window), seconds(slide));
+        let own = hopping(&alone.map(|x| x), seconds(window), seconds(slide));
         let (ours, own, after) =
             (tester.output(&ours), tester.output(&own), tester.output(&own.map(|x| x).window(seconds(2 * slide))));
         for i in 0..9 {
             feed.push([i]);
+            same.push([i]);
             tester.step().unwrap();
         }
         let own = own.take_timed();
@@ -246,6 +247,14 @@ fn slice_of_a_window_has_the_times_of_its_slide() {
     }
     // 3, 5, 7: counted from zero time.
     assert_eq!(records(window.slice_between(at(4), at(6)).unwrap()), [[2, 3], [4, 5]]);
+}
+#[test]
+fn slice_makes_nothing_for_batches_that_are_not_done() {
+    let mut tester = tester(&[]);
+    let ticks = tester.context().operator("ticks", Ticks(tester.context().spark_context().clone()));
+    ticks.foreach_rdd(|_, _| Ok(()));
+    tester.steps(3).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(records(ticks.slice_between(at(1), at(60)).unwrap()), [[2]]);
 }
 #[test]
 fn slice_leaves_out_times_with_nothing_to_do() {
