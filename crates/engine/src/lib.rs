@@ -28,6 +28,7 @@ mod master;
 mod pair;
 pub mod plan;
 mod pool;
+mod random;
 mod rdd;
 mod scope;
 mod share;
@@ -36,6 +37,7 @@ mod site;
 mod source;
 mod task;
 mod text;
+mod total;
 
 pub use accumulator::{
     Accumulate, Accumulator, AccumulatorInfo, Collection, CollectionAccumulator, DoubleAccumulator, DoubleSum,
@@ -44,15 +46,16 @@ pub use accumulator::{
 pub use chunk::{CHUNK, Chunk};
 pub use context::{Canceller, Counts, SparkContext};
 pub use counters::Counters;
-pub use data::{Data, Key, Show, Wire};
+pub use data::{Data, Key, Show, SortKey, Wire};
 pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::guard_driver;
+pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
 pub use master::{Master, MasterError};
-pub use pair::Hashed;
-pub use rdd::{OnBadRecord, Rdd, Shape};
+pub use pair::{Hashed, RangePartitioner};
+pub use rdd::{Beside, Dependency, OnBadRecord, Rdd, Sampling, Shape};
 pub use scope::JobScope;
 pub use show::show;
 pub use site::Site;
@@ -62,4 +65,5 @@ pub use source::{
 };
 pub use task::{Task, at};
 pub use text::{Split, Text};
+pub use total::Total;
 pub use winterbourne_base::SparkConf;
