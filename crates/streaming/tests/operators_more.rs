@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, mpsc::channel},
 };
-use winterbourne_engine::BoxError;
+use winterbourne_engine::{BoxError, KeyPartitioner};
 use winterbourne_streaming::{DStream, OutputPartition, seconds};
 
 #[test]
@@ -38,6 +38,94 @@ fn group_by_key_in_makes_so_many_partitions() {
     let mut groups = got[0].concat();
     groups.sort();
     assert_eq!((got[0].len(), groups), (3, vec![(1, vec!['a', 'c']), (2, vec!['b'])]));
+}
+#[test]
+fn combine_by_key_builds_accumulators_of_another_type() {
+    let longest = |s: &DStream<(char, String)>, n: Option<usize>| {
+        let create = |w: String| (w.len(), vec![w]);
+        let merge = |(n, all): &mut (usize, Vec<String>), w: String| {
+            *n = (*n).max(w.len());
+            all.push(w);
+        };
+        let combine = |(n, all): &mut (usize, Vec<String>), (m, mut more): (usize, Vec<String>)| {
+            *n = (*n).max(m);
+            all.append(&mut more);
+        };
+        match n {
+            None => s.combine_by_key(create, merge, combine),
+            Some(n) => s.combine_by_key_in(create, merge, combine, n),
+        }
+    };
+    let input = || {
+        [
+            vec![('a', "x"), ('b', "y"), ('a', "zzz"), ('a', "u")]
+                .into_iter()
+                .map(|(k, w)| (k, w.to_owned()))
+                .collect(),
+            vec![],
+        ]
+    };
+    let words = |w: &[&str]| w.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+    let expect = || [vec![('a', (3, words(&["x", "zzz", "u"]))), ('b', (1, words(&["y"])))], vec![]];
+    check(input(), |s| longest(s, None), expect());
+    check(input(), |s| longest(s, Some(3)), expect());
+    assert_eq!(batches(input(), |s| longest(s, Some(3)).glom())[0].len(), 3);
+}
+#[test]
+fn repartition_spreads_a_batch_over_exactly_so_many() {
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input::<u64>();
+    let (parts, spread) = (tester.output(&stream.repartition(5).glom()), tester.output(&stream.repartition(1)));
+    feed.partitions(1).push(0..100);
+    tester.steps(2).unwrap();
+    let parts = parts.take();
+    assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [5, 5], "an empty batch too");
+    assert!(parts[0].iter().all(|p| p.len() == 20), "{parts:?}");
+    assert_eq!(spread.take_sorted(), [(0..100).collect(), vec![]]);
+}
+#[derive(PartialEq)]
+struct Modulo(u64);
+impl KeyPartitioner<u64> for Modulo {
+    fn num_partitions(&self) -> usize {
+        self.0 as usize
+    }
+    fn partition(&self, key: &u64) -> usize {
+        (key % self.0) as usize
+    }
+}
+#[test]
+fn keys_go_where_a_partitioner_of_ones_own_says() {
+    let mut tester = tester(&[]);
+    let (feed, s) = tester.input::<(u64, u64)>();
+    let keys = |s: DStream<u64>| {
+        tester.output(&s.glom().map(|mut part| {
+            part.sort();
+            part
+        }))
+    };
+    let outs = [
+        keys(s.reduce_by_key_in(|a, b| a + b, Modulo(2)).map(|(k, _)| k)),
+        keys(s.group_by_key_in(Modulo(2)).map(|(k, _)| k)),
+        keys(s.combine_by_key_in(|v| v, |a, v| *a += v, |a, b| *a += b, Modulo(2)).map(|(k, _)| k)),
+        keys(s.map(|(k, _)| k).count_by_value_in(Modulo(2)).map(|(k, _)| k)),
+        keys(s.join_in(&s, Modulo(2)).map(|(k, _)| k)),
+        keys(s.cogroup_in(&s, Modulo(2)).map(|(k, _)| k)),
+        keys(s.left_outer_join_in(&s, Modulo(2)).map(|(k, _)| k)),
+        keys(s.right_outer_join_in(&s, Modulo(2)).map(|(k, _)| k)),
+        keys(s.full_outer_join_in(&s, Modulo(2)).map(|(k, _)| k)),
+        keys(s.reduce_by_key_and_window_in(|a, b| a + b, seconds(2), seconds(1), Modulo(2)).map(|(k, _)| k)),
+        keys(s.group_by_key_and_window_in(seconds(2), seconds(1), Modulo(2)).map(|(k, _)| k)),
+    ];
+    let (tell, told) = channel();
+    s.reduce_by_key_and_window_in(|a, b| a + b, seconds(2), seconds(1), Modulo(2))
+        .foreach_rdd(move |rdd, _| Ok(tell.send(rdd.to_debug_string())?));
+    feed.push((0..6).map(|k| (k, 1)));
+    tester.step().unwrap();
+    for (i, out) in outs.iter().enumerate() {
+        assert_eq!(out.take(), [[vec![0, 2, 4], vec![1, 3, 5]]], "number {i}");
+    }
+    let lineage = told.recv().unwrap();
+    assert_eq!(lineage.matches("+-").count(), 1, "{lineage}");
 }
 #[test]
 fn flat_map_values_keeps_keys_and_partitioner() {
@@ -87,11 +175,15 @@ fn a_number_of_partitions_must_be_positive() {
         s.reduce_by_key_in(|a, _| a, 0).foreach_rdd(|_, _| Ok(()));
         s.count_by_value_in(0).foreach_rdd(|_, _| Ok(()));
         s.join_in(&s, 0).foreach_rdd(|_, _| Ok(()));
+        s.repartition(0).foreach_rdd(|_, _| Ok(()));
+        s.group_by_key_and_window_in(seconds(2), seconds(1), 0).foreach_rdd(|_, _| Ok(()));
+        s.combine_by_key_in(|v| v, |_, _| (), |_, _| (), 0).foreach_rdd(|_, _| Ok(()));
     });
-    for (error, kind) in errors.iter().zip(["group_by_key", "reduce_by_key", "count_by_value", "join"]) {
+    let kinds = ["group_by_key", "reduce_by_key", "count_by_value", "join", "repartition", "group_by_key_and_window"];
+    assert_eq!(errors.len(), 7, "{errors:?}");
+    for (error, kind) in errors.iter().zip(kinds.into_iter().chain(["combine_by_key"])) {
         assert_eq!(*error, format!("`{kind}` was asked for 0 partitions; the number must be positive"));
     }
-    assert_eq!(errors.len(), 4);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! is anything to do.
 #![expect(clippy::type_complexity, reason = "an alias would hide from users what they get")]
 use super::DStream;
-use winterbourne_engine::{Data, Flow, Key, Rdd, Shape, Site, SparkContext, Wire, lineage::Count};
+use winterbourne_engine::{Data, Flow, Key, KeyPartitioner, Rdd, Shape, Site, SparkContext, Wire, lineage::Count};
 
 /// An RDD without partitions, for a side that has none.
 fn nothing<T: Data>(sc: &SparkContext, site: Site) -> Rdd<T> {
@@ -74,11 +74,15 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.cogroup_at(Site::caller(), other, self.ssc.spark_context().default_parallelism())
+        self.cogroup_at(Site::caller(), other, self.default_partitions())
     }
-    /// [`cogroup`](DStream::cogroup) into `partitions` partitions.
+    /// [`cogroup`](DStream::cogroup) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
-    pub fn cogroup_in<W: Wire>(&self, other: &DStream<(K, W)>, partitions: usize) -> DStream<(K, (Vec<V>, Vec<W>))>
+    pub fn cogroup_in<W: Wire>(
+        &self,
+        other: &DStream<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> DStream<(K, (Vec<V>, Vec<W>))>
     where
         K: Key,
         V: Wire,
@@ -89,14 +93,14 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         &self,
         site: Site,
         other: &DStream<(K, W)>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, (Vec<V>, Vec<W>))>
     where
         K: Key,
         V: Wire,
     {
-        let n = self.partitions("cogroup", site, partitions);
-        self.meet_at("cogroup", site, other, Needs::Either, move |a, b| a.cogroup_at(site, b, n.clone()))
+        let p = self.partitioner("cogroup", site, partitions);
+        self.meet_at("cogroup", site, other, Needs::Either, move |a, b| a.cogroup_at(site, b, p.clone()))
     }
 
     /// Every pair of values that have the same key in the batches of both streams: n values here and m there are n * m
@@ -128,24 +132,29 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.join_at(Site::caller(), other, self.ssc.spark_context().default_parallelism())
+        self.join_at(Site::caller(), other, self.default_partitions())
     }
-    /// [`join`](DStream::join) into `partitions` partitions.
+    /// [`join`](DStream::join) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
-    pub fn join_in<W: Wire>(&self, other: &DStream<(K, W)>, partitions: usize) -> DStream<(K, (V, W))>
+    pub fn join_in<W: Wire>(&self, other: &DStream<(K, W)>, partitions: impl KeyPartitioner<K>) -> DStream<(K, (V, W))>
     where
         K: Key,
         V: Wire,
     {
         self.join_at(Site::caller(), other, partitions)
     }
-    fn join_at<W: Wire>(&self, site: Site, other: &DStream<(K, W)>, partitions: usize) -> DStream<(K, (V, W))>
+    fn join_at<W: Wire>(
+        &self,
+        site: Site,
+        other: &DStream<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> DStream<(K, (V, W))>
     where
         K: Key,
         V: Wire,
     {
-        let n = self.partitions("join", site, partitions);
-        self.meet_at("join", site, other, Needs::Both, move |a, b| a.join_at(site, b, n.clone()))
+        let p = self.partitioner("join", site, partitions);
+        self.meet_at("join", site, other, Needs::Both, move |a, b| a.join_at(site, b, p.clone()))
     }
 
     /// As [`join`](DStream::join), and the records of this stream whose key the other does not have, with `None`: all of
@@ -177,14 +186,14 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.left_outer_join_at(Site::caller(), other, self.ssc.spark_context().default_parallelism())
+        self.left_outer_join_at(Site::caller(), other, self.default_partitions())
     }
-    /// [`left_outer_join`](DStream::left_outer_join) into `partitions` partitions.
+    /// [`left_outer_join`](DStream::left_outer_join) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
     pub fn left_outer_join_in<W: Wire>(
         &self,
         other: &DStream<(K, W)>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, (V, Option<W>))>
     where
         K: Key,
@@ -196,14 +205,14 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         &self,
         site: Site,
         other: &DStream<(K, W)>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, (V, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
-        let n = self.partitions("left_outer_join", site, partitions);
-        self.meet_at("left_outer_join", site, other, Needs::Left, move |a, b| a.left_outer_join_at(site, b, n.clone()))
+        let p = self.partitioner("left_outer_join", site, partitions);
+        self.meet_at("left_outer_join", site, other, Needs::Left, move |a, b| a.left_outer_join_at(site, b, p.clone()))
     }
 
     /// As [`join`](DStream::join), and the records of the other stream whose key this one does not have, with `None`: all
@@ -235,14 +244,14 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.right_outer_join_at(Site::caller(), other, self.ssc.spark_context().default_parallelism())
+        self.right_outer_join_at(Site::caller(), other, self.default_partitions())
     }
-    /// [`right_outer_join`](DStream::right_outer_join) into `partitions` partitions.
+    /// [`right_outer_join`](DStream::right_outer_join) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
     pub fn right_outer_join_in<W: Wire>(
         &self,
         other: &DStream<(K, W)>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, (Option<V>, W))>
     where
         K: Key,
@@ -254,15 +263,15 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         &self,
         site: Site,
         other: &DStream<(K, W)>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, (Option<V>, W))>
     where
         K: Key,
         V: Wire,
     {
-        let n = self.partitions("right_outer_join", site, partitions);
+        let p = self.partitioner("right_outer_join", site, partitions);
         self.meet_at("right_outer_join", site, other, Needs::Right, move |a, b| {
-            a.right_outer_join_at(site, b, n.clone())
+            a.right_outer_join_at(site, b, p.clone())
         })
     }
 
@@ -295,14 +304,14 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.full_outer_join_at(Site::caller(), other, self.ssc.spark_context().default_parallelism())
+        self.full_outer_join_at(Site::caller(), other, self.default_partitions())
     }
-    /// [`full_outer_join`](DStream::full_outer_join) into `partitions` partitions.
+    /// [`full_outer_join`](DStream::full_outer_join) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
     pub fn full_outer_join_in<W: Wire>(
         &self,
         other: &DStream<(K, W)>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, (Option<V>, Option<W>))>
     where
         K: Key,
@@ -314,15 +323,15 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         &self,
         site: Site,
         other: &DStream<(K, W)>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, (Option<V>, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
-        let n = self.partitions("full_outer_join", site, partitions);
+        let p = self.partitioner("full_outer_join", site, partitions);
         self.meet_at("full_outer_join", site, other, Needs::Either, move |a, b| {
-            a.full_outer_join_at(site, b, n.clone())
+            a.full_outer_join_at(site, b, p.clone())
         })
     }
 }

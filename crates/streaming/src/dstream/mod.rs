@@ -24,7 +24,10 @@ use crate::{
 };
 use std::{marker::PhantomData, sync::Arc};
 use winterbourne_base::{Duration, IntoDuration, Time};
-use winterbourne_engine::{Data, Rdd, Result, Site, lineage::Count};
+use winterbourne_engine::{
+    Data, KeyPartitioner, Rdd, Result, Site,
+    lineage::{Count, Partitioner},
+};
 
 /// A discretized stream: for every multiple of its slide duration, an [`Rdd`] or nothing to do.
 ///
@@ -96,12 +99,23 @@ impl<T: Data> DStream<T> {
             self.slide_duration()
         })
     }
-    /// A number of partitions given by the user; if it cannot be one, the mistake is remembered.
-    pub(crate) fn partitions(&self, kind: &'static str, site: Site, given: usize) -> Count {
-        if given == 0 {
+    /// Where keys go, as the user says; if they can go nowhere, the mistake is remembered.
+    pub(crate) fn partitioner<K: 'static>(
+        &self,
+        kind: &'static str,
+        site: Site,
+        given: impl KeyPartitioner<K>,
+    ) -> Partitioner {
+        let partitioner = given.erased();
+        if partitioner.partitions().if_known() == Some(0) {
             self.wrong(site, format!("`{kind}` was asked for 0 partitions; the number must be positive"));
+            return Partitioner::Hash(Count::known(1));
         }
-        Count::known(given.max(1))
+        partitioner
+    }
+    /// Over how many partitions keys are spread unless the user says.
+    pub(crate) fn default_partitions(&self) -> usize {
+        self.ssc.spark_context().default_parallelism()
     }
     /// How far apart its RDDs are.
     pub fn slide_duration(&self) -> Duration {

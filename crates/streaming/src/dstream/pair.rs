@@ -1,7 +1,7 @@
 //! Operators of streams of pairs.
 use super::DStream;
 use std::sync::Arc;
-use winterbourne_engine::{CHUNK, Chunk, Data, Flow, Key, Site, Wire, at};
+use winterbourne_engine::{Data, Key, KeyPartitioner, Site, Wire};
 
 impl<K: Data, V: Data> DStream<(K, V)> {
     /// Merges the values of each key within each batch, combined before the shuffle. `f` is associative and
@@ -24,11 +24,15 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.reduce_by_key_at(Site::caller(), Arc::new(f), self.ssc.spark_context().default_parallelism())
+        self.reduce_by_key_at(Site::caller(), Arc::new(f), self.default_partitions())
     }
-    /// [`reduce_by_key`](DStream::reduce_by_key) into `partitions` partitions.
+    /// [`reduce_by_key`](DStream::reduce_by_key) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
-    pub fn reduce_by_key_in(&self, f: impl Fn(V, V) -> V + Send + Sync + 'static, partitions: usize) -> DStream<(K, V)>
+    pub fn reduce_by_key_in(
+        &self,
+        f: impl Fn(V, V) -> V + Send + Sync + 'static,
+        partitions: impl KeyPartitioner<K>,
+    ) -> DStream<(K, V)>
     where
         K: Key,
         V: Wire,
@@ -39,16 +43,93 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         &self,
         site: Site,
         f: Arc<impl Fn(V, V) -> V + Send + Sync + 'static>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, V)>
     where
         K: Key,
         V: Wire,
     {
-        let n = self.partitions("reduce_by_key", site, partitions);
+        let p = self.partitioner("reduce_by_key", site, partitions);
         self.child("reduce_by_key", site, move |r, _| {
             let f = f.clone();
-            Ok(r.reduce_by_key_at(site, move |a, b| f(a, b), n.clone()))
+            Ok(r.reduce_by_key_at(site, move |a, b| f(a, b), p.clone()))
+        })
+    }
+    /// The general aggregation within each batch: `create` an accumulator from the first value of a key in a partition,
+    /// `merge` further values into it, `merge_combiners` across partitions. Works in place, so it is the one for heavy
+    /// accumulators. Partitions as for [`reduce_by_key`](DStream::reduce_by_key).
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..6, 2)].into_iter().collect();
+    /// let means = ssc.queue_stream(&batches).map(|x| (x % 2, x)).combine_by_key(
+    ///     |x| (x, 1),
+    ///     |(sum, n): &mut (u64, u64), x| { *sum += x; *n += 1 },
+    ///     |(sum, n), (more, m)| { *sum += more; *n += m },
+    /// );
+    /// means.foreach_rdd(|rdd, _| {
+    ///     let mut all = rdd.collect()?;
+    ///     all.sort();
+    ///     assert_eq!(all, [(0, (6, 3)), (1, (9, 3))]);
+    ///     Ok(())
+    /// });
+    /// ssc.start_stepped()?.step()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "combineByKey")]
+    #[track_caller]
+    pub fn combine_by_key<C: Wire>(
+        &self,
+        create: impl Fn(V) -> C + Send + Sync + 'static,
+        merge: impl Fn(&mut C, V) + Send + Sync + 'static,
+        merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
+    ) -> DStream<(K, C)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        self.combine_by_key_at(Site::caller(), create, merge, merge_combiners, self.default_partitions())
+    }
+    /// [`combine_by_key`](DStream::combine_by_key) into so many partitions, or by a [partitioner](KeyPartitioner).
+    #[track_caller]
+    pub fn combine_by_key_in<C: Wire>(
+        &self,
+        create: impl Fn(V) -> C + Send + Sync + 'static,
+        merge: impl Fn(&mut C, V) + Send + Sync + 'static,
+        merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
+        partitions: impl KeyPartitioner<K>,
+    ) -> DStream<(K, C)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        self.combine_by_key_at(Site::caller(), create, merge, merge_combiners, partitions)
+    }
+    fn combine_by_key_at<C: Wire>(
+        &self,
+        site: Site,
+        create: impl Fn(V) -> C + Send + Sync + 'static,
+        merge: impl Fn(&mut C, V) + Send + Sync + 'static,
+        merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
+        partitions: impl KeyPartitioner<K>,
+    ) -> DStream<(K, C)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        let (f, p) = (Arc::new((create, merge, merge_combiners)), self.partitioner("combine_by_key", site, partitions));
+        self.child("combine_by_key", site, move |r, _| {
+            let (create, merge, combine) = (f.clone(), f.clone(), f.clone());
+            Ok(r.combine_by_key_at(
+                site,
+                move |v| create.0(v),
+                move |c, v| merge.1(c, v),
+                move |c, d| combine.2(c, d),
+                p.clone(),
+            ))
         })
     }
     /// All values of each key within each batch, in the order of partitions and of records within them. Nothing is
@@ -78,24 +159,24 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.group_by_key_at(Site::caller(), self.ssc.spark_context().default_parallelism())
+        self.group_by_key_at(Site::caller(), self.default_partitions())
     }
-    /// [`group_by_key`](DStream::group_by_key) into `partitions` partitions.
+    /// [`group_by_key`](DStream::group_by_key) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
-    pub fn group_by_key_in(&self, partitions: usize) -> DStream<(K, Vec<V>)>
+    pub fn group_by_key_in(&self, partitions: impl KeyPartitioner<K>) -> DStream<(K, Vec<V>)>
     where
         K: Key,
         V: Wire,
     {
         self.group_by_key_at(Site::caller(), partitions)
     }
-    pub(super) fn group_by_key_at(&self, site: Site, partitions: usize) -> DStream<(K, Vec<V>)>
+    pub(super) fn group_by_key_at(&self, site: Site, partitions: impl KeyPartitioner<K>) -> DStream<(K, Vec<V>)>
     where
         K: Key,
         V: Wire,
     {
-        let n = self.partitions("group_by_key", site, partitions);
-        self.child("group_by_key", site, move |r, _| Ok(r.group_by_key_at(site, n.clone())))
+        let p = self.partitioner("group_by_key", site, partitions);
+        self.child("group_by_key", site, move |r, _| Ok(r.group_by_key_at(site, p.clone())))
     }
     /// Applies `f` to each value; keys and partitioner stay.
     #[track_caller]
@@ -130,19 +211,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         let (f, site) = (Arc::new(f), Site::caller());
         self.child("flat_map_values", site, move |r, _| {
             let f = f.clone();
-            Ok(r.narrow("flat_map_values", site, true, move |_, flow, task| {
-                let (f, task) = (f.clone(), task.clone());
-                at(site);
-                // The last element of a value could have the key itself; that it is cloned once more costs little.
-                let mut all = flow.records().flat_map(move |(k, v)| f(v).into_iter().map(move |w| (k.clone(), w)));
-                Ok(Flow::new(move || {
-                    // A source as well: what `f` returns may be endless.
-                    task.check()?;
-                    at(site);
-                    let some: Vec<(K, I::Item)> = all.by_ref().take(CHUNK).collect();
-                    Ok((!some.is_empty()).then_some(Chunk::Own(some)))
-                }))
-            }))
+            Ok(r.flat_map_values_at(site, move |v| f(v)))
         })
     }
 }

@@ -2,7 +2,9 @@
 use super::DStream;
 use std::sync::{Arc, Mutex};
 use winterbourne_base::Time;
-use winterbourne_engine::{BoxError, Data, Flow, Key, Rdd, Records, Result, Site, Wire, at, lineage::Count};
+use winterbourne_engine::{
+    BoxError, Data, Flow, Key, KeyPartitioner, Rdd, Records, Result, Site, Wire, at, lineage::Count,
+};
 
 impl<T: Data> DStream<T> {
     /// Applies `f` to each record.
@@ -77,6 +79,34 @@ impl<T: Data> DStream<T> {
         let site = Site::caller();
         self.child("glom", site, move |r, _| Ok(r.glom_at(site)))
     }
+    /// The records of each batch spread evenly over `partitions` partitions, by a shuffle: for batches of few partitions
+    /// whose records are dear to work on.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..6, 1)].into_iter().collect();
+    /// let spread = ssc.queue_stream(&batches).repartition(3);
+    /// spread.glom().foreach_rdd(|rdd, _| {
+    ///     assert_eq!(rdd.map(|part| part.len()).collect()?, [2, 2, 2]);
+    ///     Ok(())
+    /// });
+    /// ssc.start_stepped()?.step()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn repartition(&self, partitions: usize) -> DStream<T>
+    where
+        T: Wire,
+    {
+        let site = Site::caller();
+        if partitions == 0 {
+            self.wrong(site, "`repartition` was asked for 0 partitions; the number must be positive");
+        }
+        self.child("repartition", site, move |r, _| Ok(r.repartition_at(site, partitions)))
+    }
     /// All records of each batch combined by a function that is associative and commutative: one record per batch, in one
     /// partition, and none for an empty batch. Each partition is combined first.
     ///
@@ -150,23 +180,23 @@ impl<T: Data> DStream<T> {
     where
         T: Key,
     {
-        self.count_by_value_at(Site::caller(), self.ssc.spark_context().default_parallelism())
+        self.count_by_value_at(Site::caller(), self.default_partitions())
     }
-    /// [`count_by_value`](DStream::count_by_value) into `partitions` partitions.
+    /// [`count_by_value`](DStream::count_by_value) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
-    pub fn count_by_value_in(&self, partitions: usize) -> DStream<(T, u64)>
+    pub fn count_by_value_in(&self, partitions: impl KeyPartitioner<T>) -> DStream<(T, u64)>
     where
         T: Key,
     {
         self.count_by_value_at(Site::caller(), partitions)
     }
-    fn count_by_value_at(&self, site: Site, partitions: usize) -> DStream<(T, u64)>
+    fn count_by_value_at(&self, site: Site, partitions: impl KeyPartitioner<T>) -> DStream<(T, u64)>
     where
         T: Key,
     {
-        let n = self.partitions("count_by_value", site, partitions);
+        let p = self.partitioner("count_by_value", site, partitions);
         self.child("count_by_value", site, move |r, _| {
-            Ok(r.map_at(site, |x| (x, 1)).reduce_by_key_at(site, |a, b| a + b, n.clone()))
+            Ok(r.map_at(site, |x| (x, 1)).reduce_by_key_at(site, |a, b| a + b, p.clone()))
         })
     }
     /// Exactly one number per batch: how many records it has, 0 for an empty one.

@@ -5,7 +5,7 @@ use super::DStream;
 use crate::graph::{StreamMeta, StreamOp};
 use std::sync::Arc;
 use winterbourne_base::{Duration, IntoDuration};
-use winterbourne_engine::{Data, Key, Rdd, Site, Wire};
+use winterbourne_engine::{Data, Key, KeyPartitioner, Rdd, Site, Wire};
 
 impl<T: Data> DStream<T> {
     /// The last `window` of this stream at every batch of it: [`window_by`](DStream::window_by) with its own slide.
@@ -109,7 +109,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     {
         let site = Site::caller();
         let window = self.duration(site, "window", window);
-        let n = self.ssc.spark_context().default_parallelism();
+        let n = self.default_partitions();
         self.reduce_by_key_and_window_at(site, f, window, self.slide_duration(), n)
     }
     /// Merges the values of each key within the last `window`, at every multiple of `slide`; both as for
@@ -148,17 +148,17 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     {
         let site = Site::caller();
         let (window, slide) = (self.duration(site, "window", window), self.duration(site, "slide", slide));
-        let n = self.ssc.spark_context().default_parallelism();
+        let n = self.default_partitions();
         self.reduce_by_key_and_window_at(site, f, window, slide, n)
     }
-    /// [`reduce_by_key_and_window_by`](DStream::reduce_by_key_and_window_by) into `partitions` partitions.
+    /// [`reduce_by_key_and_window_by`](DStream::reduce_by_key_and_window_by) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
     pub fn reduce_by_key_and_window_in(
         &self,
         f: impl Fn(V, V) -> V + Send + Sync + 'static,
         window: impl IntoDuration,
         slide: impl IntoDuration,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, V)>
     where
         K: Key,
@@ -174,15 +174,15 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         f: impl Fn(V, V) -> V + Send + Sync + 'static,
         window: Duration,
         slide: Duration,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, V)>
     where
         K: Key,
         V: Wire,
     {
-        let f = Arc::new(f);
-        let batches = self.reduce_by_key_at(site, f.clone(), partitions);
-        batches.window_at(site, window, slide).reduce_by_key_at(site, f, partitions)
+        let (f, p) = (Arc::new(f), self.partitioner("reduce_by_key_and_window", site, partitions));
+        let batches = self.reduce_by_key_at(site, f.clone(), p.clone());
+        batches.window_at(site, window, slide).reduce_by_key_at(site, f, p)
     }
 
     /// All values of each key within a window, at every batch; see
@@ -196,12 +196,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     {
         let site = Site::caller();
         let window = self.duration(site, "window", window);
-        self.group_by_key_and_window_at(
-            site,
-            window,
-            self.slide_duration(),
-            self.ssc.spark_context().default_parallelism(),
-        )
+        self.group_by_key_and_window_at(site, window, self.slide_duration(), self.default_partitions())
     }
     /// All values of each key within the last `window`, at every multiple of `slide`; both as for
     /// [`window_by`](DStream::window_by). Values come in the order of batches, and within them as
@@ -234,15 +229,15 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     {
         let site = Site::caller();
         let (window, slide) = (self.duration(site, "window", window), self.duration(site, "slide", slide));
-        self.group_by_key_and_window_at(site, window, slide, self.ssc.spark_context().default_parallelism())
+        self.group_by_key_and_window_at(site, window, slide, self.default_partitions())
     }
-    /// [`group_by_key_and_window_by`](DStream::group_by_key_and_window_by) into `partitions` partitions.
+    /// [`group_by_key_and_window_by`](DStream::group_by_key_and_window_by) into so many partitions, or by a [partitioner](KeyPartitioner).
     #[track_caller]
     pub fn group_by_key_and_window_in(
         &self,
         window: impl IntoDuration,
         slide: impl IntoDuration,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, Vec<V>)>
     where
         K: Key,
@@ -257,7 +252,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         site: Site,
         window: Duration,
         slide: Duration,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> DStream<(K, Vec<V>)>
     where
         K: Key,
@@ -267,7 +262,8 @@ impl<K: Data, V: Data> DStream<(K, V)> {
             all.append(&mut later);
             all
         };
-        let batches = self.group_by_key_at(site, partitions);
-        batches.window_at(site, window, slide).reduce_by_key_at(site, Arc::new(together), partitions)
+        let p = self.partitioner("group_by_key_and_window", site, partitions);
+        let batches = self.group_by_key_at(site, p.clone());
+        batches.window_at(site, window, slide).reduce_by_key_at(site, Arc::new(together), p)
     }
 }
