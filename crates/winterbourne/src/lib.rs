@@ -16,7 +16,8 @@ pub use winterbourne_engine::{
     BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, Sampling, SparkContext, Text,
 };
 pub use winterbourne_streaming::{
-    DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
+    BadRecord, DStream, FileStreamOptions, Intake, Operator, OutputPartition, Parent, RddQueue, Receiver, State,
+    StateSpec, Stop, StreamingContext, Upstream,
 };
 
 /// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,
