@@ -53,7 +53,10 @@ pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::guard_driver;
 pub use master::{Master, MasterError};
 pub use pair::Hashed;
-pub use rdd::{OnBadRecord, Rdd, Shape};
+pub use rdd::{
+    BoundedDouble, ByFloat, ByOrd, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd, Shape, StatCounter,
+    Within,
+};
 pub use scope::JobScope;
 pub use show::show;
 pub use site::Site;

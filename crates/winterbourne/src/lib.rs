@@ -12,7 +12,10 @@ pub use winterbourne_base::{
     Clock, Duration, Interval, IntoDuration, ManualClock, SparkConf, SystemClock, Time, conf,
     time::{milliseconds, minutes, seconds},
 };
-pub use winterbourne_engine::{BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, SparkContext, Text};
+pub use winterbourne_engine::{
+    BoundedDouble, BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, PartialResult, Rdd, SparkContext,
+    StatCounter, Text, Within,
+};
 pub use winterbourne_streaming::{
     DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
 };

@@ -2,8 +2,10 @@
 mod chain;
 mod cut;
 mod duel;
+mod locally;
 mod split;
 mod table;
+mod top;
 
 use crate::{Out, Result, args::Args, corpus};
 use duel::Duel;
@@ -11,6 +13,7 @@ use duel::Duel;
 pub(crate) fn run(args: &Args, out: Out) -> Result {
     let n = args.n.unwrap_or(20_000_000);
     let mut duels = vec![chain::duel(n), table::duel(n / 5, args.keys.unwrap_or(100_000))?];
+    duels.extend([top::duel(n)?, locally::duel(n / 5, args.keys.unwrap_or(100_000))?]);
     if ["cut", "words", "split"].iter().any(|name| args.wants(name)) {
         let text = corpus::head(&corpus::file(args, None)?, n)?;
         let lines = cut::lines(&text);

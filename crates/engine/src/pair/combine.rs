@@ -86,10 +86,27 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
+        let partitions = Count::known(partitions);
+        self.combine_at("combine_by_key", Site::caller(), partitions, create, merge, merge_combiners)
+    }
+    /// [`combine_by_key`](Rdd::combine_by_key) under another name.
+    pub(crate) fn combine_at<C: Wire>(
+        &self,
+        name: &'static str,
+        site: Site,
+        partitions: Count,
+        create: impl Fn(V) -> C + Send + Sync + 'static,
+        merge: impl Fn(&mut C, V) + Send + Sync + 'static,
+        merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
+    ) -> Rdd<(K, C)>
+    where
+        K: Key,
+        V: Wire,
+    {
         self.aggregate_by(
-            "combine_by_key",
-            Site::caller(),
-            Count::known(partitions),
+            name,
+            site,
+            partitions,
             move |t: &mut Table<K, C>, k, v| t.upsert(k, v, &create, &merge),
             move |t: &mut Table<K, C>, h, k, c| t.upsert_hashed(h, k, c, |c| c, &merge_combiners),
         )

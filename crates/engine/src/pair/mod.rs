@@ -6,7 +6,9 @@ mod exchange;
 mod group;
 mod hashed;
 mod join;
+mod local;
 mod spread;
 mod table;
 
 pub use hashed::Hashed;
+pub(crate) use local::{counted, merged};

@@ -2,9 +2,22 @@
 //! that box one closure from flow to flow. Every operator and action is `#[track_caller]`, and has a twin `*_at` taking
 //! the site for the layers above.
 mod action;
+mod approx;
 mod describe;
+mod histogram;
+mod iterate;
+mod numeric;
+mod ordered;
+mod sketch;
+mod stat_counter;
 mod transform;
+mod tree;
 
+pub use approx::{BoundedDouble, PartialResult, Within};
+pub use iterate::LocalIterator;
+pub use numeric::Number;
+pub use ordered::{ByFloat, ByOrd, Ordered};
+pub use stat_counter::StatCounter;
 pub use transform::OnBadRecord;
 
 use crate::{
