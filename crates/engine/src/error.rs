@@ -209,6 +209,30 @@ pub enum Error {
         /// The number asked for.
         asked: usize,
     },
+    /// A partitioner that sends a key where there is nothing.
+    #[error(
+        "`{operator}` at {site}: its partitioner put a key into partition {partition}, of {partitions} counted from 0; `partition` must return numbers below `num_partitions`"
+    )]
+    NoSuchPartition {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// What the partitioner said.
+        partition: usize,
+        /// How many partitions it said there are.
+        partitions: usize,
+    },
+    /// The partitioner of another RDD, for keys of another type.
+    #[error(
+        "`{operator}` at {site} was given a partitioner of another type of keys; take that of an RDD with equal keys"
+    )]
+    OtherKeys {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+    },
     /// A job on a partition that does not exist.
     #[error("`{action}` at {site} was asked for partition {asked} of an RDD that has {partitions}, counted from 0")]
     NoPartition {

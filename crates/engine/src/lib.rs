@@ -45,14 +45,15 @@ pub use accumulator::{
 pub use chunk::{CHUNK, Chunk};
 pub use context::{Canceller, Counts, SparkContext};
 pub use counters::Counters;
-pub use data::{Data, Key, Show, Wire};
+pub use data::{Data, Key, Show, SortKey, Wire};
 pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::guard_driver;
+pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
 pub use master::{Master, MasterError};
-pub use pair::Hashed;
+pub use pair::{Hashed, RangePartitioner};
 pub use rdd::{
     BoundedDouble, ByFloat, ByOrd, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd, Shape, StatCounter,
     Within,

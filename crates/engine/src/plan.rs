@@ -58,7 +58,8 @@ pub fn plan(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
                 if missing.is_empty() {
                     continue; // reused: nothing below is needed
                 }
-                let below = shuffles_of(s.parent(), facts);
+                let mut below = shuffles_of(s.parent(), facts);
+                below.extend(s.after().cloned());
                 todo.push(Step::Place(s, missing, below.iter().map(|b| b.id().0).collect()));
                 todo.extend(below.into_iter().map(Step::Visit));
             }

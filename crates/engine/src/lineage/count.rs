@@ -104,3 +104,8 @@ impl Count {
         }
     }
 }
+impl PartialEq for Count {
+    fn eq(&self, other: &Self) -> bool {
+        self.same(other)
+    }
+}

@@ -4,14 +4,13 @@
 //! with its hash. Both are read into one table, left before right, in the order of map partitions.
 #![expect(clippy::type_complexity, reason = "an alias would hide from users what they get")]
 use super::{
-    exchange::Exchange,
-    group::rows,
-    spread::meeting_count,
+    exchange::{Buckets, Exchange},
+    route::rows,
     table::{Row, Table},
 };
 use crate::{
-    CHUNK, Chunk, Data, Error, Flow, Key, Rdd, Result, Shape, Site, Task, Wire, at, hash,
-    lineage::{Count, Dep, Link, Op, Partitioner},
+    CHUNK, Chunk, Data, Error, Flow, Key, KeyPartitioner, Rdd, Result, Shape, Site, Task, Wire, at, hash,
+    lineage::{Dep, Link, Op, Partitioner},
 };
 use std::sync::Arc;
 
@@ -28,7 +27,7 @@ pub(super) enum Keys {
 enum Side<K: Data, V: Data> {
     /// It was so before.
     Narrow(Link<Op<(K, V)>>),
-    Shuffled(Arc<Exchange<(K, V), Row<K, V>>>),
+    Shuffled(Arc<Exchange<(K, V), Buckets<Row<K, V>>>>),
 }
 /// One partition of a side.
 enum Opened<K, V> {
@@ -116,7 +115,8 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// else over `spark.default.parallelism` partitions, if set; else over as many as the widest parent has. A parent
     /// that is spread that way already is not shuffled; to find out, files of a text input may be listed.
     ///
-    /// To bring together more than two, cogroup the result: it is spread already.
+    /// Three and four meet in [`cogroup3`](Rdd::cogroup3) and [`cogroup4`](Rdd::cogroup4). To bring together more,
+    /// cogroup the result: it is spread already.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -128,16 +128,16 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// assert_eq!(groups, [(1, (vec![30, 31], vec!['a'])), (2, (vec![40], vec![])), (3, (vec![], vec!['c']))]);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
-    #[doc(alias = "groupWith")]
+    #[doc(alias = "groupWith", alias = "group_with")]
     #[track_caller]
     pub fn cogroup<W: Wire>(&self, other: &Rdd<(K, W)>) -> Rdd<(K, (Vec<V>, Vec<W>))>
     where
         K: Key,
         V: Wire,
     {
-        self.cogroup_at(Site::caller(), other, self.default_count_with(other))
+        self.cogroup_at(Site::caller(), other, self.default_partitioner_with(other))
     }
-    /// [`cogroup`](Rdd::cogroup) into `partitions` partitions.
+    /// [`cogroup`](Rdd::cogroup) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -149,25 +149,29 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn cogroup_in<W: Wire>(&self, other: &Rdd<(K, W)>, partitions: usize) -> Rdd<(K, (Vec<V>, Vec<W>))>
+    pub fn cogroup_in<W: Wire>(
+        &self,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, (Vec<V>, Vec<W>))>
     where
         K: Key,
         V: Wire,
     {
-        self.cogroup_at(Site::caller(), other, Count::known(partitions))
+        self.cogroup_at(Site::caller(), other, partitions)
     }
     /// [`cogroup_in`](Rdd::cogroup_in) on behalf of `site`.
-    pub fn cogroup_at<W: Wire>(&self, site: Site, other: &Rdd<(K, W)>, partitions: Count) -> Rdd<(K, (Vec<V>, Vec<W>))>
+    pub fn cogroup_at<W: Wire>(
+        &self,
+        site: Site,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, (Vec<V>, Vec<W>))>
     where
         K: Key,
         V: Wire,
     {
-        self.meet("cogroup", site, other, partitions, Keys::All, |k, v, w| [(k, (v, w))])
-    }
-
-    /// Where the keys of both go unless the caller says.
-    pub(super) fn default_count_with<W: Wire>(&self, other: &Rdd<(K, W)>) -> Count {
-        meeting_count(&self.sc, &[&self.op.meta, &other.op.meta])
+        self.meet("cogroup", site, other, partitions.erased(), Keys::All, |k, v, w| [(k, (v, w))])
     }
 
     /// What `f` makes, lazily, of each key and its values on both sides. `f` keeps the key.
@@ -176,7 +180,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         name: &'static str,
         site: Site,
         other: &Rdd<(K, W)>,
-        partitions: Count,
+        partitioner: Partitioner,
         keys: Keys,
         f: impl Fn(K, Vec<V>, Vec<W>) -> I + Send + Sync + 'static,
     ) -> Rdd<(K, U)>
@@ -188,17 +192,17 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         if !self.sc.same(&other.sc) {
             return self.sc.wrong(name, site, move || Error::ForeignRdd { operator: name, site });
         }
-        if partitions.if_known() == Some(0) {
-            return self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 });
+        if let Some(refused) = self.refuse_none(name, site, &partitioner) {
+            return refused;
         }
-        let (left, left_dep, left_depth) = self.side(name, site, &partitions);
-        let (right, right_dep, right_depth) = other.side(name, site, &partitions);
+        let (left, left_dep, left_depth) = self.side(name, site, &partitioner);
+        let (right, right_dep, right_depth) = other.side(name, site, &partitioner);
         let shape = Shape {
             name,
             site,
-            partitions: partitions.clone(),
+            partitions: partitioner.partitions().clone(),
             deps: vec![left_dep, right_dep],
-            partitioner: Some(Partitioner::Hash(partitions)),
+            partitioner: Some(partitioner),
             depth: left_depth.max(right_depth),
         };
         let f = Arc::new(f);
@@ -212,17 +216,17 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             both.map(|groups| flow_of(groups, f.clone(), site, task.clone()))
         })
     }
-    /// This RDD as a side of a result of `n` partitions, with the dependency and the row of operators that makes.
-    fn side(&self, name: &'static str, site: Site, n: &Count) -> (Side<K, V>, Dep, u32)
+    /// This RDD as a side of a result that is spread so, with the dependency and the row of operators that makes.
+    fn side(&self, name: &'static str, site: Site, partitioner: &Partitioner) -> (Side<K, V>, Dep, u32)
     where
         K: Key,
         V: Wire,
     {
-        if self.is_spread_over(n) {
+        if self.is_spread_by(partitioner) {
             let dep = Dep::Narrow(Link::erased(&self.op));
             return (Side::Narrow(Link::typed(&self.op)), dep, self.op.meta.depth + 1);
         }
-        let x = self.shuffle(name, site, n.clone(), move |flow, n, _| rows(flow, n, site));
+        let x = self.shuffle_by(name, site, partitioner, move |flow, router| rows(flow, router, site));
         (Side::Shuffled(x.clone()), Dep::Shuffle(x), 0)
     }
 }

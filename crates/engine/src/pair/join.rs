@@ -1,7 +1,7 @@
 //! Joins: for each key the pairs of its values on both sides. All are a cogroup of which only the last step differs.
 #![expect(clippy::type_complexity, reason = "an alias would hide from users what they get")]
 use super::cogroup::Keys;
-use crate::{Data, Key, Rdd, Site, Wire, lineage::Count};
+use crate::{Data, Key, KeyPartitioner, Rdd, Site, Wire};
 use std::iter::repeat_n;
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
@@ -26,9 +26,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.join_at(Site::caller(), other, self.default_count_with(other))
+        self.join_at(Site::caller(), other, self.default_partitioner_with(other))
     }
-    /// [`join`](Rdd::join) into `partitions` partitions.
+    /// [`join`](Rdd::join) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -39,20 +39,25 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn join_in<W: Wire>(&self, other: &Rdd<(K, W)>, partitions: usize) -> Rdd<(K, (V, W))>
+    pub fn join_in<W: Wire>(&self, other: &Rdd<(K, W)>, partitions: impl KeyPartitioner<K>) -> Rdd<(K, (V, W))>
     where
         K: Key,
         V: Wire,
     {
-        self.join_at(Site::caller(), other, Count::known(partitions))
+        self.join_at(Site::caller(), other, partitions)
     }
     /// [`join_in`](Rdd::join_in) on behalf of `site`.
-    pub fn join_at<W: Wire>(&self, site: Site, other: &Rdd<(K, W)>, partitions: Count) -> Rdd<(K, (V, W))>
+    pub fn join_at<W: Wire>(
+        &self,
+        site: Site,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, (V, W))>
     where
         K: Key,
         V: Wire,
     {
-        self.meet("join", site, other, partitions, Keys::Left, pairs)
+        self.meet("join", site, other, partitions.erased(), Keys::Left, pairs)
     }
 
     /// As [`join`](Rdd::join), and the records of this side whose key the other does not have, with `None`.
@@ -73,9 +78,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.left_outer_join_at(Site::caller(), other, self.default_count_with(other))
+        self.left_outer_join_at(Site::caller(), other, self.default_partitioner_with(other))
     }
-    /// [`left_outer_join`](Rdd::left_outer_join) into `partitions` partitions.
+    /// [`left_outer_join`](Rdd::left_outer_join) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -86,25 +91,31 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn left_outer_join_in<W: Wire>(&self, other: &Rdd<(K, W)>, partitions: usize) -> Rdd<(K, (V, Option<W>))>
+    pub fn left_outer_join_in<W: Wire>(
+        &self,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, (V, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
-        self.left_outer_join_at(Site::caller(), other, Count::known(partitions))
+        self.left_outer_join_at(Site::caller(), other, partitions)
     }
     /// [`left_outer_join_in`](Rdd::left_outer_join_in) on behalf of `site`.
     pub fn left_outer_join_at<W: Wire>(
         &self,
         site: Site,
         other: &Rdd<(K, W)>,
-        partitions: Count,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, (V, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
-        self.meet("left_outer_join", site, other, partitions, Keys::Left, |k, v, w| pairs(k, v, some_or_none(w)))
+        self.meet("left_outer_join", site, other, partitions.erased(), Keys::Left, |k, v, w| {
+            pairs(k, v, some_or_none(w))
+        })
     }
 
     /// As [`join`](Rdd::join), and the records of the other side whose key this one does not have, with `None`.
@@ -125,9 +136,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.right_outer_join_at(Site::caller(), other, self.default_count_with(other))
+        self.right_outer_join_at(Site::caller(), other, self.default_partitioner_with(other))
     }
-    /// [`right_outer_join`](Rdd::right_outer_join) into `partitions` partitions.
+    /// [`right_outer_join`](Rdd::right_outer_join) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -138,25 +149,31 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn right_outer_join_in<W: Wire>(&self, other: &Rdd<(K, W)>, partitions: usize) -> Rdd<(K, (Option<V>, W))>
+    pub fn right_outer_join_in<W: Wire>(
+        &self,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, (Option<V>, W))>
     where
         K: Key,
         V: Wire,
     {
-        self.right_outer_join_at(Site::caller(), other, Count::known(partitions))
+        self.right_outer_join_at(Site::caller(), other, partitions)
     }
     /// [`right_outer_join_in`](Rdd::right_outer_join_in) on behalf of `site`.
     pub fn right_outer_join_at<W: Wire>(
         &self,
         site: Site,
         other: &Rdd<(K, W)>,
-        partitions: Count,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, (Option<V>, W))>
     where
         K: Key,
         V: Wire,
     {
-        self.meet("right_outer_join", site, other, partitions, Keys::All, |k, v, w| pairs(k, some_or_none(v), w))
+        self.meet("right_outer_join", site, other, partitions.erased(), Keys::All, |k, v, w| {
+            pairs(k, some_or_none(v), w)
+        })
     }
 
     /// As [`join`](Rdd::join), and the records of either side whose key the other does not have, with `None`.
@@ -177,9 +194,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.full_outer_join_at(Site::caller(), other, self.default_count_with(other))
+        self.full_outer_join_at(Site::caller(), other, self.default_partitioner_with(other))
     }
-    /// [`full_outer_join`](Rdd::full_outer_join) into `partitions` partitions.
+    /// [`full_outer_join`](Rdd::full_outer_join) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -193,27 +210,27 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     pub fn full_outer_join_in<W: Wire>(
         &self,
         other: &Rdd<(K, W)>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, (Option<V>, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
-        self.full_outer_join_at(Site::caller(), other, Count::known(partitions))
+        self.full_outer_join_at(Site::caller(), other, partitions)
     }
     /// [`full_outer_join_in`](Rdd::full_outer_join_in) on behalf of `site`.
     pub fn full_outer_join_at<W: Wire>(
         &self,
         site: Site,
         other: &Rdd<(K, W)>,
-        partitions: Count,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, (Option<V>, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
         let all = |k, v, w| pairs(k, some_or_none(v), some_or_none(w));
-        self.meet("full_outer_join", site, other, partitions, Keys::All, all)
+        self.meet("full_outer_join", site, other, partitions.erased(), Keys::All, all)
     }
 
     /// The records whose key the other RDD does not have; its values do not matter and are not shuffled. Spread as this
@@ -234,9 +251,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.subtract_by_key_at(Site::caller(), other, self.own_count())
+        self.subtract_by_key_at(Site::caller(), other, self.own_partitioner())
     }
-    /// [`subtract_by_key`](Rdd::subtract_by_key) into `partitions` partitions.
+    /// [`subtract_by_key`](Rdd::subtract_by_key) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -247,21 +264,26 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn subtract_by_key_in<W: Data>(&self, other: &Rdd<(K, W)>, partitions: usize) -> Rdd<(K, V)>
+    pub fn subtract_by_key_in<W: Data>(&self, other: &Rdd<(K, W)>, partitions: impl KeyPartitioner<K>) -> Rdd<(K, V)>
     where
         K: Key,
         V: Wire,
     {
-        self.subtract_by_key_at(Site::caller(), other, Count::known(partitions))
+        self.subtract_by_key_at(Site::caller(), other, partitions)
     }
     /// [`subtract_by_key_in`](Rdd::subtract_by_key_in) on behalf of `site`.
-    pub fn subtract_by_key_at<W: Data>(&self, site: Site, other: &Rdd<(K, W)>, partitions: Count) -> Rdd<(K, V)>
+    pub fn subtract_by_key_at<W: Data>(
+        &self,
+        site: Site,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, V)>
     where
         K: Key,
         V: Wire,
     {
         let keys = other.map_values_at(site, drop);
-        self.meet("subtract_by_key", site, &keys, partitions, Keys::Left, |k, v, found| {
+        self.meet("subtract_by_key", site, &keys, partitions.erased(), Keys::Left, |k, v, found| {
             let kept = if found.is_empty() { v } else { Vec::new() };
             repeat_n(k, kept.len()).zip(kept)
         })

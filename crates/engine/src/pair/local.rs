@@ -84,7 +84,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             let mut table = Table::with_capacity(0);
             flow.each(|c| {
                 at(site);
-                c.for_each(|(k, v)| table.upsert_by_value(hash::of(&k), k, v, &*within));
+                c.for_each(|(k, v)| table.upsert_by_value(hash::of(&k), k, v, |v| v, &*within));
                 Ok(())
             })?;
             Ok(table.into_rows())
@@ -131,12 +131,15 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     where
         K: Hash + Eq,
     {
-        let (site, n) = (Site::caller(), self.num_partitions()?);
+        let action = Action { name: "lookup", site: Site::caller() };
+        let (site, n) = (action.site, self.num_partitions()?);
         let partitions = match self.partitioner() {
-            Some(Partitioner::Hash(_)) if n > 0 => vec![hash::partition(hash::of(&key), n)],
+            Some(partitioner) if n > 0 && self.can_be_asked(partitioner)? => {
+                let router = partitioner.router(action.name, site)?;
+                vec![guard_driver(|| Ok(router.partition(&key, hash::of)?))?]
+            }
             _ => (0..n).collect(),
         };
-        let action = Action { name: "lookup", site };
         let parts = self.sc.run_action(action, self, partitions, move |_, flow, _| {
             let mut values = Vec::new();
             flow.each(|c| {
@@ -147,6 +150,13 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             Ok(values)
         })?;
         Ok(parts.concat())
+    }
+    /// Whether a partitioner knows now where keys are: one that follows from a sort does when that has run. (On several
+    /// lanes not even then: one of them may have lost what the others have.)
+    fn can_be_asked(&self, partitioner: &Partitioner) -> Result<bool> {
+        let Some(sort) = partitioner.after() else { return Ok(true) };
+        let maps = sort.parent().meta().partitions.get()?;
+        Ok(self.sc.inner.backend.is_none() && (0..maps).all(|m| sort.is_done(m)))
     }
 }
 
@@ -164,7 +174,7 @@ pub(crate) fn counted<T: Data, K: Key>(site: Site, flow: Flow<T>, key: impl Fn(T
 pub(crate) fn merged<K: Key, C: Data>(parts: Vec<Rows<K, C>>, f: impl Fn(C, C) -> C) -> KeyMap<K, C> {
     let mut table = Table::with_capacity(parts.iter().map(Vec::len).max().unwrap_or(0));
     for (h, (k, c)) in parts.into_iter().flatten() {
-        table.upsert_by_value(h, k, c, &f);
+        table.upsert_by_value(h, k, c, |c| c, &f);
     }
     let mut map = KeyMap::with_capacity_and_hasher(table.len(), FixedState);
     map.extend(table.into_entries());

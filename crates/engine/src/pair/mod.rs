@@ -2,13 +2,22 @@
 //! messages of [`Key`](crate::Key) and [`Wire`](crate::Wire).
 mod cogroup;
 mod combine;
+mod distinct;
 mod exchange;
 mod group;
 mod hashed;
 mod join;
 mod local;
+mod merge;
+mod range;
+mod route;
+mod run;
+mod several;
+mod sort;
 mod spread;
 mod table;
+mod values;
 
 pub use hashed::Hashed;
 pub(crate) use local::{counted, merged};
+pub use range::RangePartitioner;

@@ -8,7 +8,7 @@
 //! is read off by the improved estimator of Ertl (2017), which needs neither tables of corrections nor a switch between
 //! formulas.
 use super::Rdd;
-use crate::{Data, Error, Key, Result, Site, Wire, at, hash, lineage::Count};
+use crate::{Data, Error, Key, KeyPartitioner, Result, Site, Wire, at, hash};
 use serde::{Deserialize, Serialize};
 use std::hash::Hash;
 
@@ -229,7 +229,7 @@ impl<T: Data> Rdd<T> {
     where
         T: Hash,
     {
-        self.distinct_at("count_approx_distinct", Site::caller(), Precision::of(RELATIVE_SD))
+        self.sketched("count_approx_distinct", Site::caller(), Precision::of(RELATIVE_SD))
     }
     /// [`count_approx_distinct`](Rdd::count_approx_distinct) with another relative standard error, at least 0.000017. Memory
     /// grows with its inverse square: 1 % takes 16 KiB for each task, 0.1 % takes 2 MiB, or less while fewer distinct
@@ -251,7 +251,7 @@ impl<T: Data> Rdd<T> {
     where
         T: Hash,
     {
-        self.distinct_at("count_approx_distinct_with", Site::caller(), Precision::of(relative_sd))
+        self.sketched("count_approx_distinct_with", Site::caller(), Precision::of(relative_sd))
     }
     /// [`count_approx_distinct`](Rdd::count_approx_distinct) with `2^p` registers, and with `2^sp` of them, for a higher
     /// precision, while there are few distinct records. `p` is from 4 to 32; `sp` is as much at least, or 0.
@@ -272,9 +272,9 @@ impl<T: Data> Rdd<T> {
     where
         T: Hash,
     {
-        self.distinct_at("count_approx_distinct_precise", Site::caller(), Precision::new(p, sp))
+        self.sketched("count_approx_distinct_precise", Site::caller(), Precision::new(p, sp))
     }
-    fn distinct_at(&self, action: &'static str, site: Site, precision: Result<Precision, String>) -> Result<u64>
+    fn sketched(&self, action: &'static str, site: Site, precision: Result<Precision, String>) -> Result<u64>
     where
         T: Hash,
     {
@@ -315,31 +315,40 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire + Hash,
     {
-        self.distinct_by_key_at(Site::caller(), RELATIVE_SD, self.default_count())
+        self.distinct_by_key_at(Site::caller(), RELATIVE_SD, self.default_partitioner())
     }
     /// [`count_approx_distinct_by_key`](Rdd::count_approx_distinct_by_key) with another relative standard error, at least
-    /// 0.000017, into `partitions` partitions.
+    /// 0.000017.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
     /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
     /// let visits = sc.range(0..1000, 4).map(|i| (i % 2, i % 20));
-    /// let visitors = visits.count_approx_distinct_by_key_with(0.01, 3);
-    /// assert_eq!((visitors.num_partitions()?, visitors.lookup(1)?), (3, vec![10]));
+    /// assert_eq!(visits.count_approx_distinct_by_key_with(0.01).lookup(1)?, [10]);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     ///
     /// An error that is too small comes out at the action, as [`Error::Precision`].
     #[doc(alias = "countApproxDistinctByKey")]
     #[track_caller]
-    pub fn count_approx_distinct_by_key_with(&self, relative_sd: f64, partitions: usize) -> Rdd<(K, u64)>
+    pub fn count_approx_distinct_by_key_with(&self, relative_sd: f64) -> Rdd<(K, u64)>
     where
         K: Key,
         V: Wire + Hash,
     {
-        self.distinct_by_key_at(Site::caller(), relative_sd, Count::known(partitions))
+        self.distinct_by_key_at(Site::caller(), relative_sd, self.default_partitioner())
     }
-    fn distinct_by_key_at(&self, site: Site, relative_sd: f64, partitions: Count) -> Rdd<(K, u64)>
+    /// The same into so many partitions, or by a partitioner.
+    #[doc(alias = "countApproxDistinctByKey")]
+    #[track_caller]
+    pub fn count_approx_distinct_by_key_in(&self, relative_sd: f64, partitions: impl KeyPartitioner<K>) -> Rdd<(K, u64)>
+    where
+        K: Key,
+        V: Wire + Hash,
+    {
+        self.distinct_by_key_at(Site::caller(), relative_sd, partitions)
+    }
+    fn distinct_by_key_at(&self, site: Site, relative_sd: f64, partitions: impl KeyPartitioner<K>) -> Rdd<(K, u64)>
     where
         K: Key,
         V: Wire + Hash,
@@ -356,7 +365,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             seen.add(&v);
             seen
         };
-        let seen = self.combine_at(name, site, partitions, first, |seen, v| seen.add(&v), Distinct::merge);
+        let seen = self.combine_by_key_at(site, first, |seen, v| seen.add(&v), Distinct::merge, partitions);
         seen.map_values_at(site, Distinct::estimate)
     }
 }

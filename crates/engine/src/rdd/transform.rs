@@ -122,8 +122,21 @@ impl<T: Data> Rdd<T> {
         I: IntoIterator + 'static,
         I::Item: Data,
     {
+        self.flat_mapped("flat_map", site, false, f)
+    }
+    pub(crate) fn flat_mapped<I>(
+        &self,
+        name: &'static str,
+        site: Site,
+        keeps_partitioner: bool,
+        f: impl Fn(T) -> I + Send + Sync + 'static,
+    ) -> Rdd<I::Item>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Data,
+    {
         let f = Arc::new(f);
-        self.narrow("flat_map", site, false, move |_, mut flow, task| {
+        self.narrow(name, site, keeps_partitioner, move |_, mut flow, task| {
             let task = task.clone();
             let (f, mut waiting, mut open) = (f.clone(), Vec::new().into_iter(), None::<I::IntoIter>);
             Ok(Flow::new(move || {

@@ -4,7 +4,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::SeqCst},
 };
-use winterbourne_engine::{Error, Result, Site, StatCounter, Text, Total};
+use winterbourne_engine::{Error, Order, RangePartitioner, Result, Site, StatCounter, Text, Total};
 
 /// The error of an action, as text.
 fn refusal<R>(result: Result<R>) -> String {
@@ -123,6 +123,13 @@ fn a_lookup_runs_one_partition_if_keys_are_spread() {
     spread.count().unwrap();
     assert_eq!(tasks(&|| assert_eq!(spread.lookup(4).unwrap()[..3], [5, 14, 23])), 1);
     assert_eq!(tasks(&|| assert_eq!(spread.lookup(77).unwrap(), [])), 1);
+    let halves = pairs.partition_by(RangePartitioner::new(2, &pairs, Order::Ascending).expect("runs"));
+    halves.count().unwrap();
+    assert_eq!(tasks(&|| assert_eq!(halves.lookup(8).unwrap().len(), 10)), 1);
+    // A sort knows where keys are once it has run; 9 map tasks before.
+    let ordered = pairs.sort_by_key_in(Order::Ascending, 3);
+    assert_eq!(tasks(&|| assert_eq!(ordered.lookup(4).unwrap().len(), 10)), 9 + 3);
+    assert_eq!(tasks(&|| assert_eq!(ordered.lookup(5).unwrap().len(), 10)), 1);
 }
 #[test]
 fn a_local_iterator_runs_a_job_for_each_partition_when_it_is_asked_for() {
@@ -174,7 +181,7 @@ fn wrong_precisions_are_refused() {
     assert!(refusal(numbers.count_approx_distinct_precise(10, 9)).contains("cannot be greater than sp (9)"));
     assert!(refusal(numbers.count_approx_distinct_precise(10, 33)).contains("at most 32"));
     assert_eq!(numbers.count_approx_distinct_precise(32, 32).unwrap(), 9);
-    let by_key = numbers.map(|x| (x, x)).count_approx_distinct_by_key_with(0.0, 2);
+    let by_key = numbers.map(|x| (x, x)).count_approx_distinct_by_key_in(0.0, 2);
     assert!(matches!(by_key.count(), Err(Error::Precision { .. })));
 }
 #[test]

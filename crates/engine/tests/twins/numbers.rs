@@ -192,7 +192,7 @@ proptest! {
         prop_assert!(is_near(about, distinct, 0.01), "{about} of {distinct}");
         // The same whoever computes it.
         prop_assert_eq!(context(1).range(0..distinct, 1).count_approx_distinct_with(0.01).unwrap(), about);
-        let by_key = rdd.map(|x| (x % 3, Total(x as f64))).count_approx_distinct_by_key_with(0.02, 4);
+        let by_key = rdd.map(|x| (x % 3, Total(x as f64))).count_approx_distinct_by_key_in(0.02, 4);
         for (k, about) in by_key.collect().unwrap() {
             prop_assert!(is_near(about, (distinct + 2 - k) / 3, 0.02), "{about} of {distinct} / 3");
         }
