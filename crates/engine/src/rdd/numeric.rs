@@ -123,12 +123,15 @@ impl<T: Data> Rdd<T> {
     /// The sum. Integers add up exactly, to `i64`, `u64` or wider, whatever partial sums would overflow; floats to `f64`,
     /// partition by partition. Of nothing it is 0.
     ///
+    /// Where records come from literals without a type, rustc may not see which sum is meant, and say that it found `!`:
+    /// give one of them a type, as in `[0.5f64, 0.25]`.
+    ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
     /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
     /// assert_eq!(sc.range(0..101, 4).sum()?, 5050);
     /// assert_eq!(sc.parallelize([250u8, 250], 2).sum()?, 500);
-    /// assert_eq!(sc.parallelize([0.5, 0.25], 2).sum()?, 0.75);
+    /// assert_eq!(sc.parallelize([0.5f64, 0.25], 2).sum()?, 0.75);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     ///
@@ -187,26 +190,6 @@ impl<T: Data> Rdd<T> {
         parts.iter().for_each(|part| all.merge(part));
         Ok(all)
     }
-}
-
-macro_rules! of_stats {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        impl<T: Data> Rdd<T> { $(
-            $(#[$doc])*
-            ///
-            /// # Errors
-            /// See [`collect`](Rdd::collect).
-            #[track_caller]
-            pub fn $name(&self) -> Result<f64>
-            where
-                T: Number,
-            {
-                Ok(self.stats_at(stringify!($name), Site::caller())?.$name())
-            }
-        )* }
-    };
-}
-of_stats! {
     /// The mean; 0 without any record, as Spark has it.
     ///
     /// ```
@@ -215,7 +198,16 @@ of_stats! {
     /// assert_eq!(sc.range(1..11, 3).mean()?, 5.5);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
-    mean;
+    ///
+    /// # Errors
+    /// See [`collect`](Rdd::collect).
+    #[track_caller]
+    pub fn mean(&self) -> Result<f64>
+    where
+        T: Number,
+    {
+        Ok(self.stats_at("mean", Site::caller())?.mean())
+    }
     /// The variance, as of a whole population; NaN without any record.
     ///
     /// ```
@@ -224,10 +216,28 @@ of_stats! {
     /// assert_eq!(sc.range(1..11, 3).variance()?, 8.25);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
-    variance;
+    ///
+    /// # Errors
+    /// See [`collect`](Rdd::collect).
+    #[track_caller]
+    pub fn variance(&self) -> Result<f64>
+    where
+        T: Number,
+    {
+        Ok(self.stats_at("variance", Site::caller())?.variance())
+    }
     /// [`variance`](Rdd::variance).
+    ///
+    /// # Errors
+    /// See [`collect`](Rdd::collect).
     #[doc(alias = "popVariance")]
-    pop_variance;
+    #[track_caller]
+    pub fn pop_variance(&self) -> Result<f64>
+    where
+        T: Number,
+    {
+        Ok(self.stats_at("pop_variance", Site::caller())?.pop_variance())
+    }
     /// The variance of a population of which the records are a sample: divides by the count less one. NaN for fewer than
     /// two.
     ///
@@ -237,8 +247,17 @@ of_stats! {
     /// assert_eq!(sc.parallelize([1, 2, 3, 4, 5], 2).sample_variance()?, 2.5);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// See [`collect`](Rdd::collect).
     #[doc(alias = "sampleVariance")]
-    sample_variance;
+    #[track_caller]
+    pub fn sample_variance(&self) -> Result<f64>
+    where
+        T: Number,
+    {
+        Ok(self.stats_at("sample_variance", Site::caller())?.sample_variance())
+    }
     /// The standard deviation, as of a whole population: the root of [`variance`](Rdd::variance).
     ///
     /// ```
@@ -247,10 +266,28 @@ of_stats! {
     /// assert_eq!(sc.parallelize([2, 4, 4, 4, 5, 5, 7, 9], 3).stdev()?, 2.0);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
-    stdev;
+    ///
+    /// # Errors
+    /// See [`collect`](Rdd::collect).
+    #[track_caller]
+    pub fn stdev(&self) -> Result<f64>
+    where
+        T: Number,
+    {
+        Ok(self.stats_at("stdev", Site::caller())?.stdev())
+    }
     /// [`stdev`](Rdd::stdev).
+    ///
+    /// # Errors
+    /// See [`collect`](Rdd::collect).
     #[doc(alias = "popStdev")]
-    pop_stdev;
+    #[track_caller]
+    pub fn pop_stdev(&self) -> Result<f64>
+    where
+        T: Number,
+    {
+        Ok(self.stats_at("pop_stdev", Site::caller())?.pop_stdev())
+    }
     /// The standard deviation of a population of which the records are a sample.
     ///
     /// ```
@@ -259,6 +296,15 @@ of_stats! {
     /// assert_eq!(sc.parallelize([1.0, 3.0], 2).sample_stdev()?, 2f64.sqrt());
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// See [`collect`](Rdd::collect).
     #[doc(alias = "sampleStdev")]
-    sample_stdev;
+    #[track_caller]
+    pub fn sample_stdev(&self) -> Result<f64>
+    where
+        T: Number,
+    {
+        Ok(self.stats_at("sample_stdev", Site::caller())?.sample_stdev())
+    }
 }
