@@ -76,8 +76,9 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "W6",
-        what: "sort of --n records of 108 bytes, join of two halves, group_by_key.",
-        state: Waits("sort_by_key and join"),
+        what: "wide operations on what a range makes, --n records (4000000). Variants sort (sort_by_key of u64 keys with\n\
+               100 bytes each, all kept in memory in order), join (of two halves), group (group_by_key to n/10 keys).",
+        state: Here(workload::w6::run),
     },
     Entry {
         name: "W7",

@@ -1,64 +1,7 @@
-//! Two RDDs brought together by key: the one mechanism below `cogroup` and all joins.
-//!
-//! A parent whose keys are spread as those of the result is read in the same task; any other is shuffled, each record
-//! with its hash. Both are read into one table, left before right, in the order of map partitions.
+//! Groups of two RDDs by key: both are read into one table, left before right.
 #![expect(clippy::type_complexity, reason = "an alias would hide from users what they get")]
-use super::{
-    exchange::{Buckets, Exchange},
-    route::rows,
-    table::{Row, Table},
-};
-use crate::{
-    CHUNK, Chunk, Data, Error, Flow, Key, KeyPartitioner, Rdd, Result, Shape, Site, Task, Wire, at, hash,
-    lineage::{Dep, Link, Op, Partitioner},
-};
-use std::sync::Arc;
-
-/// Which keys the result has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keys {
-    /// Those of either side.
-    All,
-    /// Those of the left side; what the right one has beside them is never stored.
-    Left,
-}
-
-/// A parent, with all records of a key in the partition of that key.
-enum Side<K: Data, V: Data> {
-    /// It was so before.
-    Narrow(Link<Op<(K, V)>>),
-    Shuffled(Arc<Exchange<(K, V), Buckets<Row<K, V>>>>),
-}
-/// One partition of a side.
-enum Opened<K, V> {
-    Narrow(Flow<(K, V)>),
-    Shuffled(Flow<Row<K, V>>),
-}
-impl<K: Key, V: Wire> Side<K, V> {
-    fn open(&self, p: usize, task: &Task) -> Result<Opened<K, V>> {
-        match self {
-            Side::Narrow(parent) => parent.flow(p, task).map(Opened::Narrow),
-            Side::Shuffled(x) => Ok(Opened::Shuffled(Flow::source(x.bucket(p), task))),
-        }
-    }
-}
-impl<K: Key, V: Wire> Opened<K, V> {
-    /// Hands over the records, each with the hash of its key: hashed here, or before the shuffle.
-    fn each(self, site: Site, mut f: impl FnMut(u64, K, V)) -> Result<()> {
-        match self {
-            Opened::Narrow(flow) => flow.each(|c| {
-                at(site);
-                c.for_each(|(k, v)| f(hash::of(&k), k, v));
-                Ok(())
-            }),
-            Opened::Shuffled(flow) => flow.each(|c| {
-                at(site);
-                c.for_each(|(h, (k, v))| f(h, k, v));
-                Ok(())
-            }),
-        }
-    }
-}
+use super::{side::Opened, table::Table};
+use crate::{Data, Key, KeyPartitioner, Rdd, Result, Site, Wire};
 
 /// The values of each key on both sides.
 type Groups<K, V, W> = Table<K, (Vec<V>, Vec<W>)>;
@@ -73,37 +16,10 @@ fn add_left<K: Key, V: Wire, W: Wire>(left: Opened<K, V>, site: Site) -> Result<
 fn add_right<K: Key, V: Wire, W: Wire>(
     mut t: Groups<K, V, W>,
     right: Opened<K, W>,
-    keys: Keys,
     site: Site,
 ) -> Result<Groups<K, V, W>> {
-    right.each(site, |h, k, w| match keys {
-        Keys::All => t.upsert_hashed(h, k, w, |w| (Vec::new(), vec![w]), |both, w| both.1.push(w)),
-        Keys::Left => {
-            if let Some(both) = t.get_hashed(h, &k) {
-                both.1.push(w);
-            }
-        }
-    })?;
+    right.each(site, |h, k, w| t.upsert_hashed(h, k, w, |w| (Vec::new(), vec![w]), |both, w| both.1.push(w)))?;
     Ok(t)
-}
-/// What `f` makes of the groups, in chunks.
-fn flow_of<K: Key, V: Wire, W: Wire, U: Data, I>(
-    groups: Groups<K, V, W>,
-    f: Arc<impl Fn(K, Vec<V>, Vec<W>) -> I + 'static>,
-    site: Site,
-    task: Task,
-) -> Flow<(K, U)>
-where
-    I: IntoIterator<Item = (K, U)> + 'static,
-{
-    let mut out = groups.into_entries().flat_map(move |(k, (v, w))| f(k, v, w));
-    Flow::new(move || {
-        // A source as well: one key with many values on both sides yields a great many pairs.
-        task.check()?;
-        at(site);
-        let some: Vec<(K, U)> = out.by_ref().take(CHUNK).collect();
-        Ok((!some.is_empty()).then_some(Chunk::Own(some)))
-    })
 }
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
@@ -171,62 +87,12 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.meet("cogroup", site, other, partitions.erased(), Keys::All, |k, v, w| [(k, (v, w))])
-    }
-
-    /// What `f` makes, lazily, of each key and its values on both sides. `f` keeps the key.
-    pub(super) fn meet<W: Wire, U: Data, I>(
-        &self,
-        name: &'static str,
-        site: Site,
-        other: &Rdd<(K, W)>,
-        partitioner: Partitioner,
-        keys: Keys,
-        f: impl Fn(K, Vec<V>, Vec<W>) -> I + Send + Sync + 'static,
-    ) -> Rdd<(K, U)>
-    where
-        K: Key,
-        V: Wire,
-        I: IntoIterator<Item = (K, U)> + 'static,
-    {
-        if !self.sc.same(&other.sc) {
-            return self.sc.wrong(name, site, move || Error::ForeignRdd { operator: name, site });
-        }
-        if let Some(refused) = self.refuse_none(name, site, &partitioner) {
-            return refused;
-        }
-        let (left, left_dep, left_depth) = self.side(name, site, &partitioner);
-        let (right, right_dep, right_depth) = other.side(name, site, &partitioner);
-        let shape = Shape {
-            name,
-            site,
-            partitions: partitioner.partitions().clone(),
-            deps: vec![left_dep, right_dep],
-            partitioner: Some(partitioner),
-            depth: left_depth.max(right_depth),
-        };
-        let f = Arc::new(f);
-        self.sc.make(shape, move |p, task| {
-            task.check()?;
+        self.with_sides("cogroup", site, other, partitions.erased(), move |left, right, p, task| {
             // SUBTLE: opening a parent recurses as deep as the lineage is long. What needs stack is in functions of its
             // own, which have returned by then, and each `?` would need some as well.
             let left = left.open(p, task).and_then(|left| add_left(left, site));
-            let both =
-                left.and_then(|groups| right.open(p, task).and_then(|right| add_right(groups, right, keys, site)));
-            both.map(|groups| flow_of(groups, f.clone(), site, task.clone()))
+            let both = left.and_then(|groups| right.open(p, task).and_then(|right| add_right(groups, right, site)));
+            both.map(Table::into_flow)
         })
-    }
-    /// This RDD as a side of a result that is spread so, with the dependency and the row of operators that makes.
-    fn side(&self, name: &'static str, site: Site, partitioner: &Partitioner) -> (Side<K, V>, Dep, u32)
-    where
-        K: Key,
-        V: Wire,
-    {
-        if self.is_spread_by(partitioner) {
-            let dep = Dep::Narrow(Link::erased(&self.op));
-            return (Side::Narrow(Link::typed(&self.op)), dep, self.op.meta.depth + 1);
-        }
-        let x = self.shuffle_by(name, site, partitioner, move |flow, router| rows(flow, router, site));
-        (Side::Shuffled(x.clone()), Dep::Shuffle(x), 0)
     }
 }
