@@ -130,27 +130,39 @@ fn the_final_value_is_handed_over_and_mapped() {
     assert_eq!(told.recv().unwrap().unwrap(), 101);
     held.end();
 }
+/// Tells when it is dropped.
+struct Tell(mpsc::Sender<()>);
+impl Drop for Tell {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
 #[test]
 fn dropping_it_cancels_the_rest() {
-    let (sc, clock) = (threads(1), ManualClock::new(Time::from_millis(0)));
-    let latch = Arc::<Latch>::default();
-    let reached_the_end = Arc::new(AtomicBool::new(false));
-    let (l, r) = (latch.clone(), reached_the_end.clone());
-    let numbers = sc.range(0..10_000, 1).map(move |x| {
-        l.pass();
-        r.fetch_or(x == 9_999, SeqCst);
-        x
-    });
-    let count = numbers.count_approx(Within::new(milliseconds(0)).clock(clock)).unwrap();
-    assert_eq!(count.initial_value().to_string(), "[0.000, Infinity]");
-    drop(count);
-    latch.open();
-    // Stopping waits for the threads of the pool only; a second job on the only thread's place tells that tasks still run.
-    assert_eq!(sc.range(0..10, 2).count().unwrap(), 10);
-    while Arc::strong_count(&reached_the_end) > 2 {
-        std::thread::yield_now();
+    // Dropped before the job has a task, perhaps, and when its only task is at its first record.
+    for has_begun in [false, true] {
+        let (sc, clock) = (threads(1), ManualClock::new(Time::from_millis(0)));
+        let (latch, last) = (Arc::<Latch>::default(), Arc::new(AtomicBool::new(false)));
+        let (begin, begun) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let (l, r, end) = (latch.clone(), last.clone(), Tell(end));
+        let numbers = sc.range(0..10_000, 1).map(move |x| {
+            let _dropped_with_the_lineage = &end;
+            let _ = begin.send(());
+            l.pass();
+            r.fetch_or(x == 9_999, SeqCst);
+            x
+        });
+        let count = numbers.count_approx(Within::new(milliseconds(0)).clock(clock)).unwrap();
+        assert_eq!(count.initial_value().to_string(), "[0.000, Infinity]");
+        if has_begun {
+            begun.recv().unwrap();
+        }
+        drop((count, numbers));
+        latch.open();
+        ended.recv().unwrap();
+        assert!(!last.load(SeqCst), "the job went on to its last record");
     }
-    assert!(!reached_the_end.load(SeqCst), "the job went on to its last record");
 }
 #[test]
 fn a_failure_in_time_is_an_error_and_a_later_one_comes_with_the_final_value() {
