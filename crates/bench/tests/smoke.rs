@@ -98,7 +98,7 @@ fn w2sock_loses_no_line() {
 #[test]
 fn w4_keeps_state_with_and_without_checkpoints() {
     let rows = rows("W4 --keys 500 --n 70 --threads 2", None);
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 8);
     for (variant, row) in &rows {
         let batches = number(row, "records") / 70;
         let counted = if variant.contains("map_with_state") { 70 } else { 500 };

@@ -2,11 +2,13 @@
 //!
 //! There is one generic operator, [`Op`], holding one boxed closure; no type per operator.
 mod count;
+mod label;
 mod link;
 mod op;
 mod partitioner;
 
 pub use count::Count;
+pub use label::Label;
 pub use link::Link;
 pub use op::Op;
 pub use partitioner::{HashPartitioner, KeyPartitioner, Keyed, Order, Partitioner};
@@ -21,6 +23,8 @@ pub struct Meta {
     pub id: RddId,
     /// The operator's name: `map`, `reduce_by_key`.
     pub name: &'static str,
+    /// A name of its own, if the user gave it one.
+    pub label: Label,
     /// Where the user called it.
     pub site: Site,
     /// How many partitions.

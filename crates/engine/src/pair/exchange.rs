@@ -9,11 +9,11 @@ use crate::{
 use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
 
 /// What one map task wrote: a vector per reduce partition.
-pub(super) type Buckets<R> = Vec<Arc<Vec<R>>>;
+pub(crate) type Buckets<R> = Vec<Arc<Vec<R>>>;
 type Write<I, O> = Box<dyn Fn(Flow<I>, &Task) -> Result<O> + Send + Sync>;
 
 /// `I` goes in, an `O` comes of each map partition: mostly [`Buckets`].
-pub(super) struct Exchange<I: Data, O> {
+pub(crate) struct Exchange<I: Data, O> {
     id: ShuffleId,
     name: &'static str,
     site: Site,
@@ -38,7 +38,7 @@ impl<I: Data, O: Send + Sync + 'static> Exchange<I, O> {
         self.outputs.get()?.get(map)?.get()
     }
     /// What all map partitions made, in their order.
-    pub(super) fn outputs(&self) -> impl Iterator<Item = &Arc<O>> + Clone {
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = &Arc<O>> + Clone {
         // None: a parent without partitions.
         let cells = self.outputs.get().into_iter().flatten();
         cells.map(|c| c.get().expect("the planner ran every map task first"))
@@ -46,7 +46,7 @@ impl<I: Data, O: Send + Sync + 'static> Exchange<I, O> {
 }
 impl<I: Data, R: Data> Exchange<I, Buckets<R>> {
     /// The runs of one reduce partition, in map-partition order: the same for any number of threads.
-    pub(super) fn bucket(&self, reduce: usize) -> Vec<Run<R>> {
+    pub(crate) fn bucket(&self, reduce: usize) -> Vec<Run<R>> {
         let buckets = self.outputs().map(|buckets| &buckets[reduce]);
         buckets.filter(|b| !b.is_empty()).map(|b| (b.clone(), 0..b.len())).collect()
     }
@@ -93,14 +93,14 @@ impl<I: Data, O: Send + Sync + 'static> Shuffle for Exchange<I, O> {
 
 /// Buckets as they are kept. One for all that are empty: with thousands of partitions on either side nearly all of the
 /// millions are.
-pub(super) fn shared<R>(buckets: Vec<Vec<R>>) -> Buckets<R> {
+pub(crate) fn shared<R>(buckets: Vec<Vec<R>>) -> Buckets<R> {
     let empty = Arc::new(Vec::new());
     buckets.into_iter().map(|b| if b.is_empty() { empty.clone() } else { Arc::new(b) }).collect()
 }
 
 impl<T: Data> Rdd<T> {
     /// A shuffle of this RDD, of which each map partition leaves what `write` makes.
-    pub(super) fn shuffle<O: Send + Sync + 'static>(
+    pub(crate) fn shuffle<O: Send + Sync + 'static>(
         &self,
         name: &'static str,
         site: Site,

@@ -3,7 +3,7 @@
 mod cogroup;
 mod combine;
 mod distinct;
-mod exchange;
+pub(crate) mod exchange;
 mod group;
 mod hashed;
 mod join;

@@ -11,5 +11,8 @@ mod limits;
 mod operators;
 mod partitioners;
 mod planner;
+mod sampling;
+mod sets;
 mod sorted;
 mod text_files;
+mod zips;
