@@ -15,7 +15,10 @@ pub(super) fn duel(n: u64, keys: u64) -> Result<Duel> {
         Ok(once.fold(0, u64::wrapping_add)?)
     };
     let hand = move || {
-        let once: HashSet<u64, FixedState> = (0..n).map(|i| number(i, keys)).collect();
+        let mut once: HashSet<u64, FixedState> = HashSet::default();
+        for i in 0..n {
+            once.insert(number(i, keys)); // `collect` would make room for n
+        }
         Ok(once.into_iter().fold(0, u64::wrapping_add))
     };
     Ok(Duel { name: "distinct", records: n, ours: Box::new(ours), hand: Box::new(hand) })
