@@ -138,7 +138,7 @@ fn few_records_or_none_in_many_partitions() {
 fn nothing_spread_by_a_sort_still_lets_it_run_first() {
     let sc = threads(2);
     let sorted = sc.parallelize([3, 1, 2], 1).map(|k| (k, ())).sort_by_key_in(Order::Ascending, 3);
-    let none = sc.empty_rdd().partition_by(sorted.partitioner().unwrap().clone());
+    let none = sc.empty_rdd::<(i32, ())>().partition_by(sorted.partitioner().unwrap().clone());
     assert_eq!(none.filter_by_range(1, 2).count().unwrap(), 0);
     assert_eq!(sorted.keys().glom().collect().unwrap(), [[1], [2], [3]]);
 }
