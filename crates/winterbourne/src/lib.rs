@@ -13,10 +13,12 @@ pub use winterbourne_base::{
     time::{milliseconds, minutes, seconds},
 };
 pub use winterbourne_engine::{
-    BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, Sampling, SparkContext, Text,
+    BoxError, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord, Order,
+    RangePartitioner, Rdd, Sampling, SparkContext, Text, Total,
 };
 pub use winterbourne_streaming::{
-    DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
+    BadRecord, DStream, FileStreamOptions, Intake, Operator, OutputPartition, Parent, RddQueue, Receiver, State,
+    StateSpec, Stop, StreamingContext, Upstream,
 };
 
 /// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,
@@ -52,7 +54,8 @@ pub mod prelude {
         time::{milliseconds, minutes, seconds},
     };
     pub use winterbourne_engine::{
-        BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, Sampling, SparkContext, Text,
+        BoxError, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord, Order,
+        RangePartitioner, Rdd, Sampling, SparkContext, Text, Total,
     };
     pub use winterbourne_streaming::{
         DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,

@@ -140,18 +140,21 @@ fn probe<K: Key, V: Wire, W: Wire, J: Kind<V, W>>(
     })
 }
 
+/// Some records of a result.
+type Made<K, U> = Vec<(K, U)>;
+
 struct Probe<K, V, W, J: Kind<V, W>> {
     table: Left<K, V, J::Found>,
     right: Opened<K, W>,
     rows: IntoIter<Row<K, W>>,
     /// A record of the right side with many partners, and how many of them had their turn.
     open: Option<(Row<K, W>, usize)>,
-    out: Vec<(K, J::Out)>,
+    out: Made<K, J::Out>,
     kind: PhantomData<J>,
 }
 impl<K: Key, V: Wire, W: Wire, J: Kind<V, W>> Probe<K, V, W, J> {
     /// The next records of the result, until the right side ends.
-    fn next(&mut self, site: Site) -> Result<Option<Vec<(K, J::Out)>>> {
+    fn next(&mut self, site: Site) -> Result<Option<Made<K, J::Out>>> {
         self.out = Vec::with_capacity(CHUNK + AT_ONCE);
         while self.out.len() < CHUNK {
             if self.open.is_some() {

@@ -11,11 +11,14 @@ use crate::{
 };
 use std::sync::Arc;
 
+/// A shuffle of single records by key.
+type Spread<K, V> = Exchange<(K, V), Buckets<Row<K, V>>>;
+
 /// A parent, with all records of a key in the partition of that key.
 pub(super) enum Side<K: Data, V: Data> {
     /// It was so before.
     Narrow(Link<Op<(K, V)>>),
-    Shuffled(Arc<Exchange<(K, V), Buckets<Row<K, V>>>>),
+    Shuffled(Arc<Spread<K, V>>),
 }
 /// One partition of a side.
 pub(super) enum Opened<K, V> {
