@@ -55,7 +55,10 @@ pub use job::guard_driver;
 pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
 pub use master::{Master, MasterError};
 pub use pair::{Hashed, RangePartitioner};
-pub use rdd::{Beside, Dependency, OnBadRecord, Rdd, Sampling, Shape};
+pub use rdd::{
+    Beside, BoundedDouble, ByFloat, ByOrd, Dependency, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd,
+    Sampling, Shape, StatCounter, Within,
+};
 pub use scope::JobScope;
 pub use show::show;
 pub use site::Site;

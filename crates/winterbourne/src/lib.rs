@@ -13,8 +13,8 @@ pub use winterbourne_base::{
     time::{milliseconds, minutes, seconds},
 };
 pub use winterbourne_engine::{
-    BoxError, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord, Order,
-    RangePartitioner, Rdd, Sampling, SparkContext, Text, Total,
+    BoundedDouble, BoxError, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord, Order,
+    PartialResult, RangePartitioner, Rdd, Sampling, SparkContext, StatCounter, Text, Total, Within,
 };
 pub use winterbourne_streaming::{
     BadRecord, DStream, FileStreamOptions, Intake, Operator, OutputPartition, Parent, RddQueue, Receiver, State,

@@ -1,5 +1,7 @@
 //! Tests of the engine from outside: one program, so that it is linked once.
 mod accumulators;
+mod actions;
+mod approx;
 mod bounds;
 mod common;
 mod errors;
