@@ -9,11 +9,12 @@ use winterbourne_testkit::{Batches, StreamTester, TestOutput};
 type Left = (u8, u16);
 type Right = (u8, char);
 type Joined = (u8, (Option<u16>, Option<char>));
+type Both = (Vec<u16>, Vec<char>);
 type Batch<T> = Option<Vec<T>>;
 
 /// All five, made comparable: joins as pairs of options.
 struct Outs {
-    cogroup: TestOutput<(u8, (Vec<u16>, Vec<char>))>,
+    cogroup: TestOutput<(u8, Both)>,
     joins: Vec<TestOutput<Joined>>,
 }
 fn outs(t: &StreamTester, a: &DStream<Left>, b: &DStream<Right>, n: Option<usize>) -> Outs {
@@ -26,7 +27,7 @@ fn outs(t: &StreamTester, a: &DStream<Left>, b: &DStream<Right>, n: Option<usize
     ];
     Outs { cogroup: t.output(&a.cogroup_in(b, n)), joins: joins.iter().map(|s| t.output(s)).collect() }
 }
-type Groups = BTreeMap<u8, (Vec<u16>, Vec<char>)>;
+type Groups = BTreeMap<u8, Both>;
 fn groups(a: &Batch<Left>, b: &Batch<Right>) -> Groups {
     let mut all = Groups::new();
     a.iter().flatten().for_each(|(k, v)| all.entry(*k).or_default().0.push(*v));

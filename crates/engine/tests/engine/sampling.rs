@@ -34,7 +34,7 @@ fn every_record_is_equally_likely() {
         let size = all.len() as f64 / (400 * n) as f64;
         assert!((size / fraction - 1.0).abs() < 0.1, "{size}");
     }
-    for fraction in [0.1, 2.5] {
+    for fraction in [0.1, 0.39, 2.5] {
         let all = draws(&|seed| numbers.sample(again().seed(seed), fraction).collect());
         fair(&format!("sample with replacement {fraction}"), &all, n, 1.0);
         let size = all.len() as f64 / (400 * n) as f64;

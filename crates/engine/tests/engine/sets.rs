@@ -93,7 +93,7 @@ fn unions_of_many_are_one_operator() {
     let sc = threads(2);
     assert_eq!(sc.union::<u64>(&[]).num_partitions().unwrap(), 0);
     let one = sc.range(0..3, 2);
-    assert_eq!(sc.union(&[one.clone()]).glom().collect().unwrap(), one.glom().collect().unwrap());
+    assert_eq!(sc.union(std::slice::from_ref(&one)).glom().collect().unwrap(), one.glom().collect().unwrap());
     let spread: Vec<_> = (0..3).map(|i| sc.range(0..9, 2).map(move |x| (x, i)).partition_by(4)).collect();
     let merged = sc.union(&spread);
     assert_eq!((merged.num_partitions().unwrap(), merged.partitioner().is_some()), (4, true));

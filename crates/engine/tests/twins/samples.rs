@@ -11,7 +11,7 @@ type Parts = Vec<Vec<Record>>;
 fn rdd(sc: &SparkContext, parts: &Parts, shared: bool) -> Rdd<Record> {
     let all = sc.from_blocks(Site::caller(), parts.iter().map(|p| vec![Arc::new(p.clone())]).collect());
     // Through `flat_map` chunks are cut differently.
-    if shared { all } else { all.flat_map(|x| [x, x]).filter_map(|x| Some(x)).map_partitions(|it| it.step_by(2)) }
+    if shared { all } else { all.flat_map(|x| [x, x]).filter_map(Some).map_partitions(|it| it.step_by(2)) }
 }
 fn parts() -> impl Strategy<Value = Parts> {
     let part = prop_oneof![9 => prop::collection::vec(0u8..4, 0..30), 1 => prop::collection::vec(0u8..4, 900..2300)];
@@ -82,7 +82,7 @@ proptest! {
         let (sc, other) = (context(threads), context(1));
         // Each part from a parent that is computed in another way.
         let split = |i: usize| {
-            let (sc, shared) = if i % 2 == 0 { (&sc, true) } else { (&other, false) };
+            let (sc, shared) = if i.is_multiple_of(2) { (&sc, true) } else { (&other, false) };
             rdd(sc, &a, shared).random_split_seeded(&weights, seed)[i].glom().collect().expect("runs")
         };
         let parts: Vec<Parts> = (0..weights.len()).map(split).collect();
