@@ -30,6 +30,16 @@ pub struct Meta {
     pub depth: u32,
 }
 
+impl Meta {
+    /// The parents computed in the same task.
+    pub(crate) fn narrow(&self) -> impl Iterator<Item = &Arc<dyn Node>> {
+        self.deps.iter().filter_map(|d| match d {
+            Dep::Narrow(p) => Some(&**p),
+            Dep::Shuffle(_) => None,
+        })
+    }
+}
+
 /// What a node needs of another.
 pub enum Dep {
     /// Partitions of the parent, computed in the same task.
