@@ -9,7 +9,7 @@ use crate::{
     Chunk, Data, Error, Result, Site, Task,
     accumulator::{Apart, Updates},
     pool::{Helpers, Lent},
-    task::{self, Inside},
+    task::{self, Current, Inside},
 };
 use std::{
     any::Any,
@@ -173,7 +173,12 @@ impl<T: Data> Line<T> {
     }
     /// A helper's share: computes pieces until there are no more.
     fn help(&self) {
-        let _inside = self.of.clone().map(|(task, site)| Inside::enter(task, site));
+        match self.of.clone() {
+            Some((task, site)) => drop(Inside::run(&Current::new(task), site, || self.work())),
+            None => self.work(),
+        }
+    }
+    fn work(&self) {
         let mut s = self.lock();
         loop {
             match Self::take(&mut s) {

@@ -104,7 +104,7 @@ impl ContextBuilder {
             blocks: Arc::default(),
             counters: Arc::default(),
             accumulators: Arc::default(),
-            ids: Arc::<Ids>::default(),
+            ids: Ids::default(),
             running: Running::new(conf.value(keys::UI_RETAINED_JOBS)?),
             backend,
             bus,

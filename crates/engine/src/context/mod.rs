@@ -33,8 +33,6 @@ pub(crate) struct Ids {
     pub(crate) stages: AtomicU64,
     pub(crate) accumulators: AtomicU64,
     pub(crate) broadcasts: AtomicU64,
-    /// Attempts at tasks.
-    pub(crate) tasks: AtomicU64,
 }
 
 pub(crate) struct Inner {
@@ -49,7 +47,7 @@ pub(crate) struct Inner {
     pub(crate) blocks: Arc<Blocks>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) accumulators: Arc<Registry>,
-    pub(crate) ids: Arc<Ids>,
+    pub(crate) ids: Ids,
     pub(crate) running: Running,
     pub(crate) backend: Option<Arc<dyn Backend>>,
     pub(crate) bus: Arc<Bus>,

@@ -45,11 +45,11 @@ impl SparkContext {
     /// ```
     /// use winterbourne_engine::{SparkConf, SparkContext};
     /// let sc = SparkContext::new(SparkConf::empty().set_app_name("doc").set_master("local[2]"))?;
-    /// let sums = sc.range(0..100, 4).map(|x| (x % 3, x)).reduce_by_key(|a, b| a + b);
+    /// let sums = sc.range(0..100, 4).map(|x| (x % 3, x)).reduce_by_key_in(|a, b| a + b, 2);
     /// sc.submit_map_stages(&sums).get()?;
     /// let before = sc.counts().tasks;
     /// sums.count()?;
-    /// assert_eq!(sc.counts().tasks - before, 4 - 2, "the reduce side only");
+    /// assert_eq!(sc.counts().tasks - before, 2, "the reduce side only");
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[doc(alias = "submitMapStage")]

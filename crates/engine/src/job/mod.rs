@@ -16,7 +16,8 @@ use crate::{
     fair::Rank,
     flow::Carried,
     hash::FixedState,
-    lineage::{Node, Shuffle},
+    lineage::{Meta, Node, Shuffle},
+    listener::Bus,
     plan::{self, Facts, Stage, Wave},
     scope,
     task::{self, Spec},
@@ -222,14 +223,14 @@ impl SparkContext {
         Counters::add(&inner.counters.jobs, 1);
         let properties = scope::now();
         let rank = inner.shares.rank(id.0, properties.scheduler_pool());
-        let entered = inner.running.enter(Job::new(id, action, properties, inner.bus.clone()));
+        let entered = inner.running.enter(Job::new(id, action, properties, &inner.bus));
         let begun = Begun { entered, rank, action };
         let result = self.in_stages(&begun, root, n, partitions, last);
         begun.job().ended(result.is_ok());
-        inner.bus.post(|| {
+        if let Some(bus) = &begun.job().bus {
             let error = result.as_ref().err().map(Error::to_string);
-            SparkListenerEvent::JobEnd(JobEnd { job: id, time: inner.bus.clock.now(), error })
-        });
+            bus.post(|| SparkListenerEvent::JobEnd(JobEnd { job: id, time: bus.clock.now(), error }));
+        }
         result
     }
     fn in_stages<X>(
@@ -258,8 +259,8 @@ impl SparkContext {
         let stages = waves.iter().map(Vec::len).sum::<usize>() as u64 + 1;
         let mut stage = inner.ids.stages.fetch_add(stages, Relaxed);
         job.planned(stage..stage + stages);
-        if inner.bus.is_listened() {
-            self.job_starts(begun, &waves, stage, meta, partitions.len());
+        if let Some(bus) = &job.bus {
+            starts(bus, job, &waves, stage, meta, partitions.len());
         }
         for wave in waves {
             let first = stage;
@@ -272,20 +273,6 @@ impl SparkContext {
         let barrier = !partitions.is_empty() && self.is_barrier(root, partitions.len())?;
         last(begun, Tasks { specs: partitions.into_iter().enumerate().map(spec).collect(), barrier })
     }
-    #[cold]
-    fn job_starts(&self, begun: &Begun, waves: &[Wave], first: u64, last: &crate::lineage::Meta, tasks: usize) {
-        let bus = &self.inner.bus;
-        let maps = waves.iter().flatten().map(|s| (s.shuffle.name(), s.shuffle.site(), s.missing.len()));
-        let stages = maps.chain([(last.name, last.site, tasks)]).enumerate();
-        let stages =
-            stages.map(|(i, (name, site, tasks))| set::stage_info(StageId(first + i as u64), name, site, tasks));
-        let (job, stages) = (begun.job(), stages.collect());
-        let (name, properties) = (job.name(), job.properties.clone());
-        bus.post(|| {
-            SparkListenerEvent::JobStart(JobStart { job: job.id, time: bus.clock.now(), name, stages, properties })
-        });
-    }
-
     /// Whether tasks that compute so many partitions of `last` run all at once.
     fn is_barrier(&self, last: &dyn Node, tasks: usize) -> Result<bool> {
         let Some(site) = self.inner.barriers.of_stage(last, tasks)? else { return Ok(false) };
@@ -419,6 +406,18 @@ impl SparkContext {
         }
         if self.is_stopped() { Err(Error::Stopped { what: name, site }) } else { self.inner.accumulators.check() }
     }
+}
+
+#[cold]
+fn starts(bus: &Bus, job: &Job, waves: &[Wave], first: u64, last: &Meta, tasks: usize) {
+    let maps = waves.iter().flatten().map(|s| (s.shuffle.name(), s.shuffle.site(), s.missing.len()));
+    let result = (tasks > 0).then_some((last.name, last.site, tasks));
+    let stages = maps.chain(result).enumerate();
+    let stages = stages.map(|(i, (name, site, tasks))| set::stage_info(StageId(first + i as u64), name, site, tasks));
+    let (name, stages, properties) = (job.name(), stages.collect(), job.properties.clone());
+    bus.post(|| {
+        SparkListenerEvent::JobStart(JobStart { job: job.id, time: bus.clock.now(), name, stages, properties })
+    });
 }
 
 /// What a task of a result stage does.

@@ -36,10 +36,11 @@ pub(crate) struct Job {
     /// The tasks that run now.
     tasks: Mutex<Weak<Around>>,
     status: AtomicU8,
-    pub(crate) bus: Arc<Bus>,
+    /// If anybody listened when it began.
+    pub(crate) bus: Option<Arc<Bus>>,
 }
 impl Job {
-    pub(crate) fn new(id: JobId, action: Action, properties: LocalProperties, bus: Arc<Bus>) -> Self {
+    pub(crate) fn new(id: JobId, action: Action, properties: LocalProperties, bus: &Arc<Bus>) -> Self {
         Job {
             id,
             action,
@@ -48,7 +49,7 @@ impl Job {
             stages: OnceLock::new(),
             tasks: Mutex::new(Weak::new()),
             status: AtomicU8::new(0),
-            bus,
+            bus: bus.is_listened().then(|| bus.clone()),
         }
     }
     pub(crate) fn planned(&self, stages: Range<u64>) {
@@ -93,7 +94,8 @@ pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 pub(crate) struct Cancel {
     /// Whether there is anything to look at: asked for each chunk.
     set: AtomicBool,
-    why: Mutex<Why>,
+    /// None before there is anything; most jobs end without.
+    why: Mutex<Option<Box<Why>>>,
 }
 #[derive(Default)]
 struct Why {
@@ -106,17 +108,18 @@ struct Why {
     wake: Vec<Wake>,
 }
 impl Cancel {
-    fn why(&self) -> MutexGuard<'_, Why> {
-        self.why.lock().expect("no user code runs under this lock")
+    /// Lets `f` look at it, and change it.
+    fn why<R>(&self, f: impl FnOnce(&mut Why) -> R) -> R {
+        f(self.why.lock().expect("no user code runs under this lock").get_or_insert_default())
     }
     fn over(&self, reason: Option<String>) {
-        let mut why = self.why();
-        why.over = true;
-        if why.reason.is_none() {
-            why.reason = reason;
-        }
-        let wake = why.wake.clone();
-        drop(why);
+        let wake = self.why(|why| {
+            why.over = true;
+            if why.reason.is_none() {
+                why.reason = reason;
+            }
+            why.wake.clone()
+        });
         self.set.store(true, Release);
         wake.iter().for_each(|wake| wake());
     }
@@ -130,32 +133,31 @@ impl Cancel {
     }
     /// One attempt of one task.
     pub(crate) fn kill(&self, attempt: u64, reason: String) {
-        self.why().killed.insert(attempt, reason);
+        self.why(|why| why.killed.insert(attempt, reason));
         self.set.store(true, Release);
     }
     /// Takes back what only a failed task of a set has caused, so that the set can be run again.
     pub(crate) fn again(&self) -> bool {
-        let mut why = self.why();
-        if why.reason.is_some() {
-            return false;
-        }
-        why.over = false;
-        self.set.store(!why.killed.is_empty(), Release);
-        true
+        self.why(|why| {
+            if why.reason.is_none() {
+                why.over = false;
+                self.set.store(!why.killed.is_empty(), Release);
+            }
+            !why.over
+        })
     }
     /// Calls `wake` when the job is over early; at once, if it is.
     pub(crate) fn wake(&self, wake: Wake) {
-        let mut why = self.why();
-        let over = why.over;
-        why.wake.push(wake.clone());
-        drop(why);
+        let over = self.why(|why| {
+            why.wake.push(wake.clone());
+            why.over
+        });
         if over {
             wake();
         }
     }
     pub(crate) fn forget_wakes(&self) {
-        let old = std::mem::take(&mut self.why().wake);
-        drop(old);
+        drop(self.why(|why| std::mem::take(&mut why.wake)));
     }
     /// Whether to look closer.
     #[inline]
@@ -164,18 +166,19 @@ impl Cancel {
     }
     /// Whether the job is over.
     pub(crate) fn is_over(&self) -> bool {
-        self.is_set() && self.why().over
+        self.is_set() && self.why(|why| why.over)
     }
     /// What stops an attempt.
     #[cold]
     pub(crate) fn error(&self, job: JobId, attempt: u64) -> Option<Error> {
-        let why = self.why();
-        if why.over {
-            let reason = why.reason.clone().unwrap_or_else(|| "another of its tasks failed".into());
-            return Some(Error::Cancelled { job, reason });
-        }
-        let reason = why.killed.get(&attempt)?.clone();
-        Some(Error::TaskKilled { job, task: attempt, reason })
+        self.why(|why| {
+            if why.over {
+                let reason = why.reason.clone().unwrap_or_else(|| "another of its tasks failed".into());
+                return Some(Error::Cancelled { job, reason });
+            }
+            let reason = why.killed.get(&attempt)?.clone();
+            Some(Error::TaskKilled { job, task: attempt, reason })
+        })
     }
 }
 

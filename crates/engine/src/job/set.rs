@@ -8,7 +8,7 @@ use crate::{
     flow::Carried,
     listener::Bus,
     pool::STACK,
-    task::{self, Around, Inside, Left, Spec},
+    task::{self, Around, Current, Inside, Left, Spec},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -58,30 +58,28 @@ impl SparkContext {
     ) -> (Result<Vec<S>>, Vec<(usize, Updates)>) {
         let (n, inner) = (specs.len(), &*self.inner);
         Counters::add(&inner.counters.tasks, n as u64);
-        let first_attempt = inner.ids.tasks.fetch_add(n as u64, Relaxed);
+        let first_attempt = inner.counters.attempts.fetch_add(n as u64, Relaxed);
         let (counters, helpers) = (inner.counters.clone(), inner.pool.helpers());
         let around = Arc::new(Around::new(begun.job().clone(), counters, helpers, specs, barrier));
         begun.job().runs(&around);
         let left = Arc::new(Left::new(n));
-        let stages = inner.bus.is_listened().then(|| stages_begin(&inner.bus, &around));
-        let (tasks, set, out) = (inner.ids.clone(), around.clone(), left.clone());
+        let stages = begun.job().bus.as_ref().map(|bus| stages_begin(bus, &around));
+        let (set, out) = (around.clone(), left.clone());
         let attempts = inner.master.attempts;
         let run = move |i: usize| {
             let spec = &set.specs[i];
             spec.begins(first_attempt + i as u64);
-            let mut task = Task {
-                job: set.job.id,
-                stage: spec.stage,
-                partition: spec.partition,
-                attempt: 1,
-                index: i,
-                around: set.clone(),
-            };
+            let around = set.clone();
+            let (stage, partition) = (spec.stage, spec.partition);
+            let mut current = Current::new(Task { job: set.job.id, stage, partition, attempt: 1, index: i, around });
             let mut added = Updates::default();
             let mut failures = 1 + set.again;
             let result = loop {
-                let result;
-                (result, task) = told(task, |task| attempt(spec, task, failures, &body, &mut added));
+                let mut run = || attempt(spec, &current, failures, &body, &mut added);
+                let result = match &set.job.bus {
+                    None => run(),
+                    Some(bus) => told(bus, &current.task, run),
+                };
                 match result {
                     Err(Error::Task { .. })
                         if failures < attempts && set.gate.is_none() && !set.job.cancel.is_over() =>
@@ -92,10 +90,10 @@ impl SparkContext {
                     Err(Error::TaskKilled { .. }) if set.gate.is_none() && !set.job.cancel.is_over() => {}
                     result => break result,
                 }
-                task.attempt += 1;
+                current.again();
                 Counters::add(&set.counters.task_retries, 1);
                 spec.forget_read();
-                spec.begins(tasks.tasks.fetch_add(1, Relaxed));
+                spec.begins(set.counters.attempts.fetch_add(1, Relaxed));
             };
             spec.ends();
             let result = match result {
@@ -139,8 +137,8 @@ impl SparkContext {
                 }
             }
         }
-        if let Some(stages) = stages {
-            stages_end(&inner.bus, stages, error.as_ref());
+        if let (Some(bus), Some(stages)) = (&begun.job().bus, stages) {
+            stages_end(bus, stages, error.as_ref());
         }
         let mut added = std::mem::take(&mut *left.added.lock().expect("plain list"));
         added.sort_unstable_by_key(|(i, _)| *i);
@@ -152,16 +150,14 @@ impl SparkContext {
 /// goes to `added`; of an attempt that failed, only what belongs to the blocks that it left in the cache.
 fn attempt<R>(
     spec: &Spec,
-    task: Task,
+    current: &Current,
     failures: u32,
     body: &impl Fn(&Spec, &Task) -> Result<R>,
     added: &mut Updates,
-) -> (Result<R>, Task) {
-    if let Err(e) = task.check() {
-        return (Err(e), task);
-    }
-    let marked = Inside::enter(task, spec.site);
-    let result = marked.run(|task| {
+) -> Result<R> {
+    let task = &current.task;
+    task.check()?;
+    let (result, updates) = Inside::run(current, spec.site, || {
         let result = match catch_unwind(AssertUnwindSafe(|| body(spec, task))) {
             Ok(Ok(r)) => Ok(r),
             Ok(Err(e)) => Err(failed(spec, task, failures, Ok(e))),
@@ -172,9 +168,8 @@ fn attempt<R>(
             Some(own) => own.end(task, result).map_err(|e| failed(spec, task, failures, Ok(e))),
         }
     });
-    let (updates, task) = marked.leave();
     added.append(if result.is_ok() { updates } else { updates.only_kept() });
-    (result, task)
+    result
 }
 
 /// The error of an attempt, from what its closures returned or threw.
@@ -190,13 +185,8 @@ fn failed(spec: &Spec, task: &Task, attempts: u32, met: Result<Error, Box<dyn st
     Error::Task { job: task.job, stage: task.stage, partition: task.partition, attempts, site, cause }
 }
 
-/// Tells listeners of an attempt, if there are any.
-#[inline]
-fn told<R>(task: Task, run: impl FnOnce(Task) -> (Result<R>, Task)) -> (Result<R>, Task) {
-    if !task.around.job.bus.is_listened() {
-        return run(task);
-    }
-    let bus = task.around.job.bus.clone();
+/// Tells listeners of an attempt.
+fn told<R>(bus: &Bus, task: &Task, run: impl FnOnce() -> Result<R>) -> Result<R> {
     let info = TaskInfo {
         id: task.spec().attempt_id(),
         job: task.job,
@@ -208,7 +198,7 @@ fn told<R>(task: Task, run: impl FnOnce(Task) -> (Result<R>, Task)) -> (Result<R
     };
     bus.post(|| SparkListenerEvent::TaskStart(info.clone()));
     let began = bus.clock.nanos();
-    let (result, task) = run(task);
+    let result = run();
     let outcome = match &result {
         Ok(_) => TaskOutcome::Succeeded,
         Err(e @ (Error::Cancelled { .. } | Error::TaskKilled { .. })) => TaskOutcome::Killed(e.to_string()),
@@ -216,7 +206,7 @@ fn told<R>(task: Task, run: impl FnOnce(Task) -> (Result<R>, Task)) -> (Result<R
     };
     let (duration_ns, records_read) = (bus.clock.nanos().saturating_sub(began), task.spec().read());
     bus.post(|| SparkListenerEvent::TaskEnd(TaskEnd { task: info, outcome, duration_ns, records_read }));
-    (result, task)
+    result
 }
 
 pub(super) fn stage_info(id: StageId, name: &str, site: Site, tasks: usize) -> StageInfo {

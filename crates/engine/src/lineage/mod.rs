@@ -10,7 +10,7 @@ pub use link::Link;
 pub use op::Op;
 
 use crate::{RddId, Result, ShuffleId, Site, Task, backend::Block};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Identity and shape of a lineage node, fixed when it is made.
 pub struct Meta {
@@ -28,6 +28,8 @@ pub struct Meta {
     pub partitioner: Option<Partitioner>,
     /// Narrow operators in a row: bounds the recursion of `flow` and `next_chunk`.
     pub depth: u32,
+    /// Where its partitions are best computed, if it says so.
+    pub(crate) hosts: OnceLock<Vec<Vec<String>>>,
 }
 
 impl Meta {

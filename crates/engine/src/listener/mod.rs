@@ -117,7 +117,7 @@ impl<F: FnMut(&SparkListenerEvent) + Send + 'static> SparkListener for F {
 }
 
 impl SparkContext {
-    /// Tells a listener what happens from now on.
+    /// Tells a listener what happens from now on: of the jobs that begin from now on.
     ///
     /// ```
     /// use std::sync::mpsc;

@@ -72,7 +72,8 @@ impl Spec {
     }
     #[inline]
     pub(crate) fn has_read(&self, records: usize) {
-        self.read.fetch_add(records as u64, Relaxed);
+        // One thread at a time reads a source.
+        self.read.store(self.read.load(Relaxed) + records as u64, Relaxed);
     }
     pub(crate) fn read(&self) -> u64 {
         self.read.load(Relaxed)

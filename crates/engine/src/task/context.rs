@@ -1,6 +1,6 @@
 //! [`TaskContext`]: what the user's closures may ask about the task they run in, and what is called when it ends.
 //! A task that nobody asks pays nothing.
-use super::{CURRENT, Task};
+use super::{Task, with_current};
 use crate::{BoxError, Error, JobId, Result, StageId, guard_driver};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -82,8 +82,8 @@ pub struct TaskContext {
 impl TaskContext {
     /// The context of the task that this thread runs; `None` outside of tasks.
     pub fn get() -> Option<Self> {
-        CURRENT.with_borrow(|current| {
-            let current = current.as_ref()?;
+        with_current(|current| {
+            let current = current?;
             let own = current.own.get_or_init(|| current.task.around.own(&current.task)).clone();
             Some(TaskContext { task: current.task.clone(), own })
         })
@@ -91,7 +91,7 @@ impl TaskContext {
     /// The partition of the task that this thread runs; 0 outside of tasks, as in Spark.
     #[doc(alias = "getPartitionId")]
     pub fn current_partition_id() -> usize {
-        CURRENT.with_borrow(|current| current.as_ref().map_or(0, |c| c.task.partition))
+        with_current(|current| current.map_or(0, |c| c.task.partition))
     }
     pub(crate) fn task(&self) -> &Task {
         &self.task

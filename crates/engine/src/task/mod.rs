@@ -5,10 +5,11 @@ mod context;
 pub(crate) use around::{Around, Left, Spec};
 pub use context::{TaskContext, TaskMetrics};
 
-use crate::{Counters, JobId, Result, Site, StageId, accumulator::Updates};
+use crate::{BlockUpdated, Counters, JobId, RddId, Result, Site, SparkListenerEvent, StageId, accumulator::Updates};
 use context::Own;
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{Cell, OnceCell},
+    ptr::NonNull,
     sync::Arc,
 };
 
@@ -46,6 +47,12 @@ impl Task {
     pub fn counters(&self) -> &Counters {
         &self.around.counters
     }
+    /// Tells listeners that a partition was put into the cache.
+    pub(crate) fn block_updated(&self, rdd: RddId, partition: usize) {
+        if let Some(bus) = &self.around.job.bus {
+            bus.post(|| SparkListenerEvent::BlockUpdated(BlockUpdated { rdd, partition }));
+        }
+    }
     pub(crate) fn spec(&self) -> &Spec {
         &self.around.specs[self.index]
     }
@@ -56,16 +63,34 @@ impl Task {
     }
 }
 
-/// The task of a thread.
-struct Current {
-    task: Task,
+/// A task at work on a thread.
+pub(crate) struct Current {
+    pub(crate) task: Task,
     /// Made when first asked for.
     own: OnceCell<Arc<Own>>,
+}
+impl Current {
+    pub(crate) fn new(task: Task) -> Self {
+        Current { task, own: OnceCell::new() }
+    }
+    /// For one more attempt.
+    pub(crate) fn again(&mut self) {
+        self.task.attempt += 1;
+        self.own = OnceCell::new();
+    }
 }
 thread_local! {
     static IN_TASK: Cell<bool> = const { Cell::new(false) };
     static AT: Cell<Option<Site>> = const { Cell::new(None) };
-    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+    /// A pointer, because moving a task in and out of a value with a destructor costs a tenth of an empty job.
+    static CURRENT: Cell<Option<NonNull<Current>>> = const { Cell::new(None) };
+}
+
+/// Shows the task that this thread runs to `f`.
+fn with_current<R>(f: impl FnOnce(Option<&Current>) -> R) -> R {
+    // SAFETY: `Inside::run` has put the pointer there on this thread, to a value that it borrows, and takes it away
+    // before that borrow ends, a panic included. `f` runs meanwhile, and cannot keep the reference.
+    f(CURRENT.get().map(|current| unsafe { current.as_ref() }))
 }
 
 /// Says which operator's closure runs now on this thread: after a panic, it is the one that panicked. Operators call it
@@ -90,37 +115,32 @@ pub(crate) fn is_inside() -> bool {
 /// The task that this thread runs, with its operator: for threads that help it.
 pub(crate) fn of_thread() -> Option<(Task, Site)> {
     let site = inside()?;
-    CURRENT.with_borrow(|current| Some((current.as_ref()?.task.clone(), site)))
+    with_current(|current| Some((current?.task.clone(), site)))
 }
 
-/// Marks the thread as running a task until dropped, a panic included. What the task adds to accumulators is dropped
-/// with it; [`leave`](Inside::leave) hands it over.
-pub(crate) struct Inside;
+/// Marks the thread as running a task until dropped, a panic included. What the task adds to accumulators meanwhile and
+/// nobody has taken is dropped with it.
+pub(crate) struct Inside(());
 impl Inside {
-    pub(crate) fn enter(task: Task, site: Site) -> Self {
-        CURRENT.set(Some(Current { task, own: OnceCell::new() }));
+    /// Runs `f` inside a task; returns what it has added to accumulators too.
+    pub(crate) fn run<R>(current: &Current, site: Site, f: impl FnOnce() -> R) -> (R, Updates) {
+        CURRENT.set(Some(NonNull::from(current)));
         IN_TASK.set(true);
         AT.set(Some(site));
-        Inside
+        let marked = Inside(());
+        let result = f();
+        std::mem::forget(marked);
+        Inside::end();
+        (result, Updates::take())
     }
-    /// Runs `f`, which must not enter another task, on the task.
-    #[inline]
-    pub(crate) fn run<R>(&self, f: impl FnOnce(&Task) -> R) -> R {
-        // SUBTLE: borrowed as long as the task runs; what asks for the task meanwhile borrows too.
-        CURRENT.with_borrow(|current| f(&current.as_ref().expect("entered above").task))
-    }
-    /// Ends it; returns the task, and what it has added to accumulators.
-    pub(crate) fn leave(self) -> (Updates, Task) {
-        std::mem::forget(self);
+    fn end() {
         IN_TASK.set(false);
-        let current = CURRENT.take().expect("entered before");
-        (Updates::take(), current.task)
+        CURRENT.set(None);
     }
 }
 impl Drop for Inside {
     fn drop(&mut self) {
-        IN_TASK.set(false);
-        drop(CURRENT.take());
+        Inside::end();
         drop(Updates::take());
     }
 }

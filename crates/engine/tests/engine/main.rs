@@ -1,12 +1,20 @@
 //! Tests of the engine from outside: one program, so that it is linked once.
 mod accumulators;
+mod added_files;
+mod async_actions;
 mod bounds;
+mod broadcast;
 mod common;
 mod errors;
 mod jobs;
+mod jobs_cancel;
+mod jobs_scopes;
 mod joins;
 mod lanes;
 mod limits;
+mod listeners;
 mod operators;
 mod planner;
+mod tasks;
+mod tasks_barrier;
 mod text_files;
