@@ -32,6 +32,7 @@ mod master;
 mod pair;
 pub mod plan;
 mod pool;
+mod random;
 mod rdd;
 mod scope;
 mod share;
@@ -40,6 +41,7 @@ mod site;
 mod source;
 mod task;
 mod text;
+mod total;
 
 pub use accumulator::{
     Accumulate, Accumulator, AccumulatorInfo, Collection, CollectionAccumulator, DoubleAccumulator, DoubleSum,
@@ -52,20 +54,21 @@ pub use context::{
     Canceller, ContextBuilder, Counts, SparkContext, SparkFiles, SparkJobInfo, SparkStageInfo, StatusTracker,
 };
 pub use counters::Counters;
-pub use data::{Data, Key, Show, Wire};
+pub use data::{Data, Key, Show, SortKey, Wire};
 pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
 pub use future::FutureAction;
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::{JobStatus, guard_driver};
+pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
 pub use listener::{
     ApplicationEnd, ApplicationStart, BlockUpdated, JobEnd, JobStart, ListenerId, SparkListener, SparkListenerEvent,
     StageInfo, TaskEnd, TaskInfo, TaskOutcome,
 };
 pub use master::{Master, MasterError};
-pub use pair::Hashed;
-pub use rdd::{OnBadRecord, Rdd, Shape};
+pub use pair::{Hashed, RangePartitioner};
+pub use rdd::{Beside, Dependency, OnBadRecord, Rdd, Sampling, Shape};
 pub use scope::{JobScope, LocalProperties};
 pub use show::show;
 pub use site::Site;
@@ -75,4 +78,5 @@ pub use source::{
 };
 pub use task::{Task, TaskContext, TaskMetrics, at};
 pub use text::{Split, Text};
+pub use total::Total;
 pub use winterbourne_base::SparkConf;

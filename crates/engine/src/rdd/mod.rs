@@ -2,14 +2,26 @@
 //! that box one closure from flow to flow. Every operator and action is `#[track_caller]`, and has a twin `*_at` taking
 //! the site for the layers above.
 mod action;
+mod cartesian;
 mod describe;
+mod index;
+mod keeping;
+mod reshape;
+mod sample;
+mod sets;
+mod strata;
+mod survey;
 mod transform;
+mod zip;
 
+pub use describe::Dependency;
+pub use sample::Sampling;
 pub use transform::OnBadRecord;
+pub use zip::Beside;
 
 use crate::{
     Chunk, Data, Error, Flow, RddId, Result, Site, SparkContext, SparkListenerEvent, Task, at,
-    lineage::{Count, Dep, Link, Meta, Op, Partitioner},
+    lineage::{Count, Dep, Label, Link, Meta, Op, Partitioner},
 };
 use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
 
@@ -74,7 +86,17 @@ impl SparkContext {
     ) -> Rdd<T> {
         let Shape { name, site, partitions, deps, partitioner, depth } = shape;
         let id = RddId(self.inner.ids.rdds.fetch_add(1, Relaxed));
-        let meta = Meta { id, name, site, partitions, deps, partitioner, depth, hosts: OnceLock::new() };
+        let meta = Meta {
+            id,
+            name,
+            label: Label::default(),
+            site,
+            partitions,
+            deps,
+            partitioner,
+            depth,
+            hosts: OnceLock::new(),
+        };
         let (blocks, compute) = (self.inner.blocks.clone(), Box::new(compute));
         Rdd { op: Arc::new(Op { meta, persisted: false.into(), blocks, compute }), sc: self.clone() }
     }

@@ -4,5 +4,6 @@ mod common;
 mod jobs;
 mod keyed;
 mod numbers;
+mod samples;
 mod sets;
 mod sorted;
