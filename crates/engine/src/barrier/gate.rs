@@ -56,9 +56,10 @@ impl Gate {
     }
     /// Brings a value and waits for those of all.
     pub(super) fn meet<V: Data>(&self, task: &Task, what: &'static str, site: Site, value: V) -> Result<Vec<V>> {
-        task.check()?;
         let broken = |why: String| Error::BarrierBroken { why };
         let mut state = self.state();
+        // Before who ended is looked at: one that failed says so first, and that is what matters.
+        task.check()?;
         if let Some(ended) = state.ended {
             state.broken.get_or_insert_with(|| format!("task {ended} ended without coming to `{what}` at {site}"));
             self.changed.notify_all();
@@ -74,11 +75,11 @@ impl Gate {
             self.changed.notify_all();
         }
         while state.round == round {
+            // SUBTLE: who sets the flag wakes us under the lock, after setting it.
+            task.check()?;
             if let Some(why) = &state.broken {
                 return Err(broken(why.clone()));
             }
-            // SUBTLE: who sets the flag wakes us under the lock, after setting it.
-            task.check()?;
             state = self.changed.wait(state).expect("no user code runs under this lock");
         }
         let all = state.last.clone().map_err(broken)?;

@@ -5,8 +5,8 @@
 mod actions;
 
 use crate::{
-    Error, JobId, Result, Site, SparkContext, context::Inner, guard_driver, job::Action, job::Job, scope::Change,
-    scope::JobScope, task,
+    Error, JobId, Result, Site, SparkContext, context::Inner, guard_driver, job::Action, job::Job, pool::STACK,
+    scope::Change, scope::JobScope, task,
 };
 use std::{
     future::Future,
@@ -155,7 +155,7 @@ impl<T: Send + 'static> FutureAction<T> {
             return FutureAction(shared);
         }
         let (theirs, context, mine) = (shared.clone(), sc.clone(), crate::scope::now());
-        let thread = winterbourne_base::thread::spawn("async-action", move || {
+        let thread = winterbourne_base::thread::spawn_with_stack("async-action", STACK, move || {
             let result = {
                 let _mine = mine.enter();
                 let _behalf = JobScope::enter(Change::Behalf(behalf));
