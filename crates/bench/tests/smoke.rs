@@ -177,7 +177,7 @@ fn w6_sorts_joins_and_groups() {
 fn micro_duels_agree() {
     let text = Text::new("micro");
     let rows = rows("micro --n 5000 --keys 7 --rounds 1", Some(&text));
-    for name in ["chain", "table", "distinct", "cut", "words", "split"] {
+    for name in ["chain", "table", "distinct", "product", "top", "count_by_key", "cut", "words", "split"] {
         let value = |who: &str| number(&rows[&format!("{name} {who}")], "value");
         assert_eq!(value("ours"), value("loop"), "{name}");
     }

@@ -99,6 +99,46 @@ pub enum Error {
         /// Where it was called.
         site: Site,
     },
+    /// A sum of integers that is too large for its type.
+    #[error(
+        "the total of `sum` at {site} does not fit into {sum}; map the records to i128, or to f64 if a rounded sum will do"
+    )]
+    SumOverflow {
+        /// Where it was called.
+        site: Site,
+        /// The type of the sum.
+        sum: &'static str,
+    },
+    /// Buckets or records of which no histogram can be made.
+    #[error("`{action}` at {site}: {why}")]
+    Histogram {
+        /// The action.
+        action: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// What is wrong with them.
+        why: String,
+    },
+    /// A precision that no sketch has, or a confidence that is none.
+    #[error("`{action}` at {site}: {why}")]
+    Precision {
+        /// The action or operator.
+        action: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A tree of no depth.
+    #[error("Depth must be greater than or equal to 1 but got {depth}: `{action}` at {site}")]
+    Depth {
+        /// The action.
+        action: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// The depth asked for.
+        depth: usize,
+    },
     /// An action was called inside a task.
     #[error(
         "the action `{action}` at {site} was called inside a task of the operator at {inside}; actions belong to the driver: collect or join the data before"

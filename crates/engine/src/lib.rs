@@ -68,7 +68,10 @@ pub use listener::{
 };
 pub use master::{Master, MasterError};
 pub use pair::{Hashed, RangePartitioner};
-pub use rdd::{Beside, Dependency, OnBadRecord, Rdd, Sampling, Shape};
+pub use rdd::{
+    Beside, BoundedDouble, ByFloat, ByOrd, Dependency, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd,
+    Sampling, Shape, StatCounter, Within,
+};
 pub use scope::{JobScope, LocalProperties};
 pub use show::show;
 pub use site::Site;

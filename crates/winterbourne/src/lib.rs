@@ -13,8 +13,9 @@ pub use winterbourne_base::{
     time::{milliseconds, minutes, seconds},
 };
 pub use winterbourne_engine::{
-    BoxError, Broadcast, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord, Order,
-    RangePartitioner, Rdd, Sampling, SparkContext, TaskContext, Text, Total,
+    BoundedDouble, BoxError, Broadcast, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator,
+    OnBadRecord, Order, PartialResult, RangePartitioner, Rdd, Sampling, SparkContext, StatCounter, TaskContext, Text,
+    Total, Within,
 };
 pub use winterbourne_streaming::{
     BadRecord, DStream, FileStreamOptions, Intake, Operator, OutputPartition, Parent, RddQueue, Receiver, State,

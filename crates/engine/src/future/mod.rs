@@ -5,15 +5,24 @@
 mod actions;
 
 use crate::{
-    Error, JobId, Result, Site, SparkContext, context::Inner, guard_driver, job::Action, job::Job, pool::STACK,
-    scope::Change, scope::JobScope, task,
+    Error, JobId, JobScope, Result, Site, SparkContext,
+    context::Inner,
+    guard_driver,
+    job::{Action, Job},
+    pool::STACK,
+    scope::{self, Change},
+    task,
 };
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Condvar, Mutex, MutexGuard, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
     task::{Context, Poll, Waker},
     thread::{self, JoinHandle},
+};
+use winterbourne_base::{
+    Clock, Duration, Time,
+    clock::{Bell, Patience},
 };
 
 /// On whose behalf a thread runs jobs.
@@ -62,12 +71,15 @@ impl Actions {
 }
 
 type OnComplete<T> = Box<dyn FnOnce(&Result<T>) + Send>;
+type Then<T> = Box<dyn FnOnce(Result<T>) + Send>;
 struct State<T> {
     done: bool,
     taken: bool,
     /// Not before it is done; not after it was taken; not while a callback looks at it.
     outcome: Option<Result<T>>,
     callbacks: Vec<OnComplete<T>>,
+    /// Who gets the result, if that is settled.
+    then: Option<Then<T>>,
     waker: Option<Waker>,
 }
 impl<T> State<T> {
@@ -80,7 +92,9 @@ impl<T> State<T> {
 }
 struct Shared<T> {
     state: Mutex<State<T>>,
-    changed: Condvar,
+    /// Rung when there is a result.
+    changed: Bell,
+    clock: Arc<dyn Clock>,
     behalf: Arc<Behalf>,
     context: Weak<Inner>,
 }
@@ -100,22 +114,32 @@ impl<T> Shared<T> {
             callbacks.into_iter().for_each(|f| call(f, &outcome));
             state = self.state();
         }
-        self.put(state, outcome);
+        let Some(then) = state.then.take() else { return self.put(state, outcome) };
+        drop(state);
+        taken(then, outcome);
     }
     fn put(&self, mut state: MutexGuard<'_, State<T>>, outcome: Result<T>) {
         state.outcome = Some(outcome);
         state.done = true;
         let waker = state.waker.take();
         drop(state);
-        self.changed.notify_all();
+        self.changed.ring();
         waker.into_iter().for_each(Waker::wake);
     }
 }
 fn call<T>(f: OnComplete<T>, outcome: &Result<T>) {
-    let called = guard_driver(|| {
+    said(guard_driver(|| {
         f(outcome);
         Ok(())
-    });
+    }));
+}
+fn taken<T>(f: Then<T>, outcome: Result<T>) {
+    said(guard_driver(|| {
+        f(outcome);
+        Ok(())
+    }));
+}
+fn said(called: Result<()>) {
     if let Err(e) = called {
         tracing::error!("a callback of an asynchronous action failed: {e}");
     }
@@ -145,8 +169,16 @@ impl<T: Send + 'static> FutureAction<T> {
     ) -> Self {
         let behalf = Arc::<Behalf>::default();
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { done: false, taken: false, outcome: None, callbacks: Vec::new(), waker: None }),
-            changed: Condvar::new(),
+            state: Mutex::new(State {
+                done: false,
+                taken: false,
+                outcome: None,
+                callbacks: Vec::new(),
+                then: None,
+                waker: None,
+            }),
+            changed: Bell::new(),
+            clock: sc.inner.bus.clock.clone(),
             behalf: behalf.clone(),
             context: Arc::downgrade(&sc.inner),
         });
@@ -154,7 +186,7 @@ impl<T: Send + 'static> FutureAction<T> {
             shared.complete(Err(e));
             return FutureAction(shared);
         }
-        let (theirs, context, mine) = (shared.clone(), sc.clone(), crate::scope::now());
+        let (theirs, context, mine) = (shared.clone(), sc.clone(), scope::now());
         let thread = winterbourne_base::thread::spawn_with_stack("async-action", STACK, move || {
             let result = {
                 let _mine = mine.enter();
@@ -179,20 +211,62 @@ impl<T: Send + 'static> FutureAction<T> {
     /// # Panics
     /// If the result was taken by polling it before.
     pub fn get(self) -> Result<T> {
-        let mut state = self.0.state();
         loop {
-            if let Some(outcome) = state.take() {
+            let seen = self.0.changed.count();
+            if let Some(outcome) = self.0.state().take() {
                 return outcome;
             }
-            state = self.0.changed.wait(state).expect("no user code runs under this lock");
+            self.0.changed.wait(seen, || Patience::Unlimited);
         }
     }
     /// Waits until it is completed.
     pub fn wait(&self) {
-        let mut state = self.0.state();
-        while !state.done {
-            state = self.0.changed.wait(state).expect("no user code runs under this lock");
+        loop {
+            let seen = self.0.changed.count();
+            if self.is_completed() {
+                return;
+            }
+            self.0.changed.wait(seen, || Patience::Unlimited);
         }
+    }
+    /// Waits until it is completed, but not longer, on the context's clock. Whether it is completed.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// use winterbourne_base::time::{milliseconds, minutes};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let endless = sc.range(0..u64::MAX, 1).count_async();
+    /// assert!(!endless.wait_for(milliseconds(1)));
+    /// endless.cancel();
+    /// assert!(endless.wait_for(minutes(10)));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[doc(alias = "ready")]
+    pub fn wait_for(&self, at_most: Duration) -> bool {
+        self.is_completed_by(&*self.0.clock, self.0.clock.now() + at_most)
+    }
+    /// Waits until it is completed, but not beyond that time. Whether it is completed.
+    pub(crate) fn is_completed_by(&self, clock: &dyn Clock, time: Time) -> bool {
+        loop {
+            let seen = self.0.changed.count();
+            if self.is_completed() {
+                return true;
+            }
+            if clock.now() >= time {
+                return false;
+            }
+            clock.wait(&self.0.changed, seen, Some(time));
+        }
+    }
+    /// Gives the result to `f`, on the action's thread; here and now, if it is completed.
+    pub(crate) fn then(self, f: impl FnOnce(Result<T>) + Send + 'static) {
+        let mut state = self.0.state();
+        if !state.done {
+            state.then = Some(Box::new(f));
+            return;
+        }
+        drop(state);
+        f(self.get());
     }
     /// Calls `f` with the result, on the action's thread; here and now, if it is completed. Several are called in order.
     /// The action is completed when they have returned.
@@ -222,14 +296,16 @@ impl<T: Send + 'static> FutureAction<T> {
     /// Tells its jobs to stop at their next chunk, and starts no more.
     #[track_caller]
     pub fn cancel(&self) {
-        let reason = format!("its FutureAction was cancelled at {}", Site::caller());
+        self.cancel_because(&format!("its FutureAction was cancelled at {}", Site::caller()));
+    }
+    pub(crate) fn cancel_because(&self, reason: &str) {
         let started = {
             let mut jobs = self.0.behalf.jobs();
-            jobs.cancelled.get_or_insert_with(|| reason.clone());
+            jobs.cancelled.get_or_insert_with(|| reason.to_owned());
             jobs.started.clone()
         };
         if let Some(inner) = self.0.context.upgrade() {
-            inner.running.cancel(&reason, |job| started.contains(&job.id));
+            inner.running.cancel(reason, |job| started.contains(&job.id));
         }
     }
     /// Whether [`cancel`](FutureAction::cancel) was called.

@@ -7,6 +7,7 @@ pub(crate) mod exchange;
 mod group;
 mod hashed;
 mod join;
+mod local;
 mod merge;
 mod probe;
 mod range;
@@ -20,4 +21,5 @@ mod table;
 mod values;
 
 pub use hashed::Hashed;
+pub(crate) use local::{counted, merged};
 pub use range::RangePartitioner;

@@ -7,7 +7,7 @@ use crate::{
 impl<K: Data, V: Data> Rdd<(K, V)> {
     /// Where keys go unless the caller says: as they are spread already, else over `spark.default.parallelism`
     /// partitions if that is set, else over as many as there are now.
-    pub(super) fn default_partitioner(&self) -> Partitioner {
+    pub(crate) fn default_partitioner(&self) -> Partitioner {
         meeting(&self.sc, &[&self.op.meta])
     }
     /// The same for several that meet.

@@ -81,6 +81,14 @@ impl<K: Key, C: Data> Table<K, C> {
         }
         Ok(out)
     }
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+    /// The rows.
+    pub(super) fn into_rows(self) -> Vec<Row<K, C>> {
+        self.0.into_iter().collect()
+    }
     /// The entries, drained in chunks.
     pub(super) fn into_flow(self) -> Flow<(K, C)> {
         Flow::from_records(self.into_entries())

@@ -2,20 +2,33 @@
 //! that box one closure from flow to flow. Every operator and action is `#[track_caller]`, and has a twin `*_at` taking
 //! the site for the layers above.
 mod action;
+mod approx;
 mod cartesian;
 mod describe;
+mod histogram;
 mod index;
+mod iterate;
 mod keeping;
+mod numeric;
+mod ordered;
 mod reshape;
 mod sample;
 mod sets;
+mod sketch;
+mod stat_counter;
 mod strata;
 mod survey;
 mod transform;
+mod tree;
 mod zip;
 
+pub use approx::{BoundedDouble, PartialResult, Within};
 pub use describe::Dependency;
+pub use iterate::LocalIterator;
+pub use numeric::Number;
+pub use ordered::{ByFloat, ByOrd, Ordered};
 pub use sample::Sampling;
+pub use stat_counter::StatCounter;
 pub use transform::OnBadRecord;
 pub use zip::Beside;
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use winterbourne_base::time::milliseconds;
 use winterbourne_engine::{Error, FutureAction, SparkContext};
 
 /// Polls a future on this thread, waiting for its waker in between.
@@ -56,7 +57,7 @@ fn several_run_at_once_and_the_caller_goes_on() {
     let held = held.count_async();
     assert_eq!(sc.range(0..10, 2).count_async().get().unwrap(), 10);
     assert_eq!(sc.range(0..10, 2).count().unwrap(), 10);
-    assert!(!held.is_completed());
+    assert!(!held.is_completed() && !held.wait_for(milliseconds(1)));
     drop(go_on);
     held.wait();
     assert!(held.is_completed() && !held.is_cancelled());

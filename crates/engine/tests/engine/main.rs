@@ -1,6 +1,8 @@
 //! Tests of the engine from outside: one program, so that it is linked once.
 mod accumulators;
+mod actions;
 mod added_files;
+mod approx;
 mod async_actions;
 mod bounds;
 mod broadcast;
