@@ -16,7 +16,6 @@ use crate::{
     barrier::Barriers, blocks::Blocks, fair::Shares, future::Actions, job::Running, listener::Bus, pool::Pool,
 };
 use std::{
-    cell::Cell,
     marker::PhantomData,
     sync::{
         Arc,
@@ -98,9 +97,9 @@ pub struct SparkContext {
     driver_only: DriverOnly,
 }
 /// Keeps contexts and RDDs out of record closures; named so that rustc's message says why.
-type DriverOnly = PhantomData<NotInsideRecordClosures>;
+type DriverOnly = PhantomData<dyn NotInsideRecordClosures>;
 /// `Send`, not `Sync`.
-struct NotInsideRecordClosures(Cell<()>);
+trait NotInsideRecordClosures: Send {}
 
 /// How many jobs and tasks a context has started; see [`SparkContext::counts`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
