@@ -23,8 +23,8 @@ pub use batch::{
 };
 pub use context::StreamingContext;
 pub use dstream::{
-    BadRecord, DStream, MapWithStateDStream, Operator, OutputPartition, Parent, StateOptions, StateSpec, Streams,
-    Upstream,
+    BadRecord, DStream, InverseOptions, MapWithStateDStream, Operator, OutputPartition, Parent, StateOptions,
+    StateSpec, Streams, Updates, Upstream,
 };
 pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
