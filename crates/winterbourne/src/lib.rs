@@ -68,4 +68,6 @@ pub mod prelude {
 mod guide {
     #[doc = include_str!("../../../docs/guide.md")]
     struct Guide;
+    #[doc = include_str!("../../../docs/guide-rdds.md")]
+    struct Rdds;
 }
