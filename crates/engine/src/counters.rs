@@ -14,6 +14,8 @@ pub struct Counters {
     pub invalid_utf8: AtomicU64,
     /// Records that a `try_` operator skipped.
     pub skipped_records: AtomicU64,
+    /// Numbers of attempts at tasks that were given out.
+    pub(crate) attempts: AtomicU64,
 }
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, n: u64) {

@@ -14,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// A task failed on every attempt it had. `site` is the operator that was running.
     #[error(
-        "{job} aborted: {stage}, partition {partition} failed {attempts} time(s), last in the operator at {site}: {cause}"
+        "Job aborted due to stage failure: {job}, {stage}, partition {partition} failed {attempts} time(s), most recent failure in the operator at {site}: {cause}"
     )]
     Task {
         /// The job.
@@ -180,6 +180,70 @@ pub enum Error {
         job: JobId,
         /// Who cancelled it and why.
         reason: String,
+    },
+    /// An attempt at a task was told to stop; another is made.
+    #[error("the attempt {task} at a task of {job} was killed: {reason}")]
+    TaskKilled {
+        /// The job.
+        job: JobId,
+        /// The number of the attempt.
+        task: u64,
+        /// Who killed it and why.
+        reason: String,
+    },
+    /// What was to be called at the end of a task failed.
+    #[error("a task listener failed: {met}{}", previous.as_ref().map(|e| format!("; previous error of the task: {e}")).unwrap_or_default())]
+    TaskListener {
+        /// What the listeners met.
+        met: String,
+        /// What the task itself met.
+        previous: Option<Box<Error>>,
+    },
+    /// A job tag that cannot be one.
+    #[error("Spark job tag cannot {why}: `{tag}` at {site}")]
+    JobTag {
+        /// The tag.
+        tag: String,
+        /// Where it was given.
+        site: Site,
+        /// What it must not do.
+        why: &'static str,
+    },
+    /// A file that cannot be added to a context, or was not.
+    #[error("{doing} {}: {why}", path.display())]
+    AddedFile {
+        /// What was being done, where.
+        doing: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// A broadcast was used after it had been destroyed.
+    #[error(
+        "Attempted to use Broadcast({id}), made at {made}, after it was destroyed (by `destroy` at {destroyed}); destroy it after its last use"
+    )]
+    BroadcastDestroyed {
+        /// Its number.
+        id: u64,
+        /// Where it was made.
+        made: Site,
+        /// Where it was destroyed.
+        destroyed: Site,
+    },
+    /// A barrier stage that cannot run.
+    #[error("the barrier stage of the operator at {site} cannot run: {why}")]
+    Barrier {
+        /// The operator that asked for a barrier stage.
+        site: Site,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// Tasks that wait for each other at a barrier wait in vain.
+    #[error("a barrier was broken: {why}")]
+    BarrierBroken {
+        /// Who does not come, and why.
+        why: String,
     },
     /// The context was stopped before.
     #[error("cannot call `{what}` at {site} on a stopped SparkContext; create a new one")]

@@ -86,6 +86,11 @@ impl Shares {
     pub(crate) fn is_fair(&self) -> bool {
         self.0.is_some()
     }
+    /// All pools, by name.
+    pub(crate) fn all(&self) -> Vec<SchedulerPool> {
+        let Some(map) = &self.0 else { return Vec::new() };
+        map.lock().expect("plain map").values().map(|share| share.spec.clone()).collect()
+    }
     fn define(&self, spec: SchedulerPool) -> Option<Arc<Share>> {
         let mut map = self.0.as_ref()?.lock().expect("plain map");
         let share = Arc::new(Share { running: AtomicUsize::new(0), spec });

@@ -56,7 +56,11 @@ impl<T: Data> Flow<T> {
         let (helpers, task) = (task.around.helpers.clone(), task.clone());
         let checked = move || {
             task.check()?;
-            source()
+            let chunk = source()?;
+            if let Some(c) = &chunk {
+                task.has_read(c.len());
+            }
+            Ok(chunk)
         };
         Flow(Inner::Parts(Parts::new(checked, helpers)))
     }

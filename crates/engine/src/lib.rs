@@ -9,7 +9,9 @@
 
 mod accumulator;
 pub mod backend;
+mod barrier;
 mod blocks;
+mod broadcast;
 mod chunk;
 mod context;
 #[cfg(doctest)]
@@ -20,10 +22,12 @@ pub mod detach;
 mod error;
 mod fair;
 mod flow;
+mod future;
 pub mod hash;
 mod ids;
 mod job;
 pub mod lineage;
+mod listener;
 mod master;
 mod pair;
 pub mod plan;
@@ -43,30 +47,39 @@ pub use accumulator::{
     Accumulate, Accumulator, AccumulatorInfo, Collection, CollectionAccumulator, DoubleAccumulator, DoubleSum,
     LongAccumulator, LongSum,
 };
+pub use barrier::{BarrierTaskContext, BarrierTaskInfo, RddBarrier};
+pub use broadcast::Broadcast;
 pub use chunk::{CHUNK, Chunk};
-pub use context::{Canceller, Counts, SparkContext};
+pub use context::{
+    Canceller, ContextBuilder, Counts, SparkContext, SparkFiles, SparkJobInfo, SparkStageInfo, StatusTracker,
+};
 pub use counters::Counters;
 pub use data::{Data, Key, Show, SortKey, Wire};
 pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
+pub use future::FutureAction;
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
-pub use job::guard_driver;
+pub use job::{JobStatus, guard_driver};
 pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
+pub use listener::{
+    ApplicationEnd, ApplicationStart, BlockUpdated, JobEnd, JobStart, ListenerId, SparkListener, SparkListenerEvent,
+    StageInfo, TaskEnd, TaskInfo, TaskOutcome,
+};
 pub use master::{Master, MasterError};
 pub use pair::{Hashed, RangePartitioner};
 pub use rdd::{
     Beside, BoundedDouble, ByFloat, ByOrd, Dependency, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd,
     Sampling, Shape, StatCounter, Within,
 };
-pub use scope::JobScope;
+pub use scope::{JobScope, LocalProperties};
 pub use show::show;
 pub use site::Site;
 pub use source::{
     lines::{LineCut, LineCutter},
     listed::why_not_text,
 };
-pub use task::{Task, at};
+pub use task::{Task, TaskContext, TaskMetrics, at};
 pub use text::{Split, Text};
 pub use total::Total;
 pub use winterbourne_base::SparkConf;

@@ -6,10 +6,10 @@
 //! comes out is the same for any number of threads. What looks at a whole partition (`flat_map`, `map_partitions`,
 //! aggregation) stays on the task's own thread.
 use crate::{
-    Chunk, Data, Error, Result, Site,
+    Chunk, Data, Error, Result, Site, Task,
     accumulator::{Apart, Updates},
     pool::{Helpers, Lent},
-    task::{self, Inside},
+    task::{self, Current, Inside},
 };
 use std::{
     any::Any,
@@ -84,12 +84,12 @@ impl<T: Data> Parts<T> {
     }
 
     fn share(self, mut f: impl FnMut(Chunk<T>) -> Result<()>) -> Result<()> {
-        let site = task::inside();
+        let of = task::of_thread();
         let line = Arc::new(Line {
             state: Mutex::new(State { source: self.source, ended: false, first: 0, next: 0, out: VecDeque::new() }),
             moved: Condvar::new(),
             apply: self.apply,
-            site,
+            of,
         });
         let theirs = line.clone();
         let lent = self.helpers.lend(move |_| theirs.help());
@@ -126,7 +126,8 @@ struct Line<T> {
     state: Mutex<State<T>>,
     moved: Condvar,
     apply: Apply<T>,
-    site: Option<Site>,
+    /// The task it belongs to, and the operator that reads.
+    of: Option<(Task, Site)>,
 }
 
 impl<T: Data> Line<T> {
@@ -172,7 +173,12 @@ impl<T: Data> Line<T> {
     }
     /// A helper's share: computes pieces until there are no more.
     fn help(&self) {
-        let _inside = self.site.map(Inside::enter);
+        match self.of.clone() {
+            Some((task, site)) => drop(Inside::run(&Current::new(task), site, || self.work())),
+            None => self.work(),
+        }
+    }
+    fn work(&self) {
         let mut s = self.lock();
         loop {
             match Self::take(&mut s) {

@@ -15,7 +15,7 @@ pub use partitioner::{HashPartitioner, KeyPartitioner, Keyed, Order, Partitioner
 pub(crate) use partitioner::{Router, Rule};
 
 use crate::{RddId, Result, ShuffleId, Site, Task, backend::Block};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Identity and shape of a lineage node, fixed when it is made.
 pub struct Meta {
@@ -35,6 +35,18 @@ pub struct Meta {
     pub partitioner: Option<Partitioner>,
     /// Narrow operators in a row: bounds the recursion of `flow` and `next_chunk`.
     pub depth: u32,
+    /// Where its partitions are best computed, if it says so.
+    pub(crate) hosts: OnceLock<Vec<Vec<String>>>,
+}
+
+impl Meta {
+    /// The parents computed in the same task.
+    pub(crate) fn narrow(&self) -> impl Iterator<Item = &Arc<dyn Node>> {
+        self.deps.iter().filter_map(|d| match d {
+            Dep::Narrow(p) => Some(&**p),
+            Dep::Shuffle(_) => None,
+        })
+    }
 }
 
 /// What a node needs of another.

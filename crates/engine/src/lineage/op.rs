@@ -52,6 +52,7 @@ impl<T: Data> Op<T> {
             Ok(())
         })?;
         self.blocks.put((self.meta.id, partition), Arc::new(runs.clone()));
+        task.block_updated(self.meta.id, partition);
         apart.end().keep();
         // Unpersisted while this was computed: nobody would forget the block later.
         if !self.is_persisted() {

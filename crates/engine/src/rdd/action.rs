@@ -43,7 +43,10 @@ impl<T: Data> Rdd<T> {
     /// See [`collect`](Rdd::collect).
     #[track_caller]
     pub fn count(&self) -> Result<u64> {
-        let parts = self.on_each("count", Site::caller(), |flow, _| {
+        self.count_at(Action { name: "count", site: Site::caller() })
+    }
+    pub(crate) fn count_at(&self, action: Action) -> Result<u64> {
+        let parts = self.on_each(action.name, action.site, |flow, _| {
             let mut n = 0;
             flow.each(|c| {
                 n += c.len() as u64;
@@ -163,7 +166,7 @@ impl<T: Data> Rdd<T> {
     pub fn take(&self, n: usize) -> Result<Vec<T>> {
         self.take_at(Action { name: "take", site: Site::caller() }, n)
     }
-    fn take_at(&self, action: Action, n: usize) -> Result<Vec<T>> {
+    pub(crate) fn take_at(&self, action: Action, n: usize) -> Result<Vec<T>> {
         let (partitions, inner) = (self.num_partitions()?, &self.sc.inner);
         let (mut out, mut from, mut step) = (Vec::new(), 0, inner.limit_initial);
         while out.len() < n && from < partitions {
@@ -213,10 +216,12 @@ impl<T: Data> Rdd<T> {
     #[doc(alias = "for_each")]
     #[track_caller]
     pub fn foreach(&self, f: impl Fn(T) + Send + Sync + 'static) -> Result<()> {
-        let site = Site::caller();
-        self.on_each("foreach", site, move |flow, _| {
+        self.foreach_at(Action { name: "foreach", site: Site::caller() }, f)
+    }
+    pub(crate) fn foreach_at(&self, action: Action, f: impl Fn(T) + Send + Sync + 'static) -> Result<()> {
+        self.on_each(action.name, action.site, move |flow, _| {
             flow.each(|c| {
-                at(site);
+                at(action.site);
                 c.for_each(&f);
                 Ok(())
             })
@@ -248,7 +253,13 @@ impl<T: Data> Rdd<T> {
         &self,
         f: impl Fn(usize, Records<T>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> Result<()> {
-        let action = Action { name: "foreach_partition", site: Site::caller() };
+        self.foreach_partition_at(Action { name: "foreach_partition", site: Site::caller() }, f)
+    }
+    pub(crate) fn foreach_partition_at(
+        &self,
+        action: Action,
+        f: impl Fn(usize, Records<T>) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) -> Result<()> {
         let all = (0..self.num_partitions()?).collect();
         let run = move |p, flow: Flow<T>, _: &Task| Ok(f(p, flow.records())?);
         self.sc.run_action(action, self, all, run).map(drop)

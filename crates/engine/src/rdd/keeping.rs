@@ -34,11 +34,13 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         let Some(partitioner) = parent.partitioner().cloned() else { return self.clone() };
         let (own, meta) = (Link::typed(&self.op), &self.op.meta);
         let counts = vec![meta.partitions.clone(), partitioner.partitions().clone()];
+        // A partitioner that comes of a sort can be asked only when that has run.
+        let after = partitioner.after().cloned().map(Dep::Shuffle);
         let shape = Shape {
             name,
             site,
             partitions: same_count("keep the partitioner between", name, site, counts),
-            deps: vec![Dep::Narrow(Link::erased(&self.op))],
+            deps: [Dep::Narrow(Link::erased(&self.op))].into_iter().chain(after).collect(),
             partitioner: Some(partitioner),
             depth: meta.depth + 1,
         };

@@ -33,10 +33,10 @@ pub use transform::OnBadRecord;
 pub use zip::Beside;
 
 use crate::{
-    Chunk, Data, Error, Flow, RddId, Result, Site, SparkContext, Task, at,
+    Chunk, Data, Error, Flow, RddId, Result, Site, SparkContext, SparkListenerEvent, Task, at,
     lineage::{Count, Dep, Label, Link, Meta, Op, Partitioner},
 };
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
 
 /// A resilient distributed dataset: a lazy, immutable, partitioned collection of records.
 ///
@@ -99,7 +99,17 @@ impl SparkContext {
     ) -> Rdd<T> {
         let Shape { name, site, partitions, deps, partitioner, depth } = shape;
         let id = RddId(self.inner.ids.rdds.fetch_add(1, Relaxed));
-        let meta = Meta { id, name, label: Label::default(), site, partitions, deps, partitioner, depth };
+        let meta = Meta {
+            id,
+            name,
+            label: Label::default(),
+            site,
+            partitions,
+            deps,
+            partitioner,
+            depth,
+            hosts: OnceLock::new(),
+        };
         let (blocks, compute) = (self.inner.blocks.clone(), Box::new(compute));
         Rdd { op: Arc::new(Op { meta, persisted: false.into(), blocks, compute }), sc: self.clone() }
     }
@@ -218,5 +228,6 @@ impl<T: Data> Rdd<T> {
     pub fn unpersist(&self) {
         self.op.persisted.store(false, Relaxed);
         self.sc.inner.blocks.forget(self.op.meta.id);
+        self.sc.inner.bus.post(|| SparkListenerEvent::UnpersistRdd(self.op.meta.id));
     }
 }

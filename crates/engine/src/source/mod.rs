@@ -2,6 +2,7 @@
 pub(crate) mod lines;
 pub(crate) mod listed;
 mod memory;
+mod preferred;
 mod splits;
 mod text_file;
 mod zlib;

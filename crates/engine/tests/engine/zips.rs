@@ -4,7 +4,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
-use winterbourne_engine::{Error, Rdd, SparkContext};
+use winterbourne_engine::{Error, Order, Rdd, SparkContext};
 
 fn tasks(sc: &SparkContext, run: impl FnOnce()) -> u64 {
     let before = sc.counts().tasks;
@@ -152,4 +152,18 @@ fn partitioners_are_kept_when_told() {
     assert_eq!(plain.with_partitioner_of(&plain).id(), plain.id());
     let text = plain.coalesce(2).with_partitioner_of(&spread).count().unwrap_err().to_string();
     assert!(text.starts_with("Can't keep the partitioner between RDDs with unequal numbers of partitions: List(2, 3)"));
+}
+#[test]
+fn a_partitioner_taken_from_a_sort_lets_the_sort_run_first() {
+    let sc = threads(2);
+    let sorted = sc.range(0..9, 2).map(|x| (x, ())).sort_by_key_in(Order::Ascending, 3);
+    let cut = sc.parallelize([vec![0, 1, 2], vec![3, 4, 5], vec![6, 7, 8]], 3).flat_map(|keys| keys).map(|k| (k, 'x'));
+    let alike = cut.with_partitioner_of(&sorted);
+    assert_eq!(alike.filter_by_range(2, 3).collect().unwrap(), [(2, 'x'), (3, 'x')]);
+    let joined = alike.join(&sorted);
+    assert_eq!(
+        joined.to_debug_string().matches("sort_by_key").count(),
+        sorted.to_debug_string().matches("sort_by_key").count()
+    );
+    assert_eq!(joined.count().unwrap(), 9);
 }

@@ -55,11 +55,10 @@ use winterbourne_engine::{
 pub struct DStream<T: Data> {
     pub(crate) op: Arc<StreamOp<T>>,
     pub(crate) ssc: StreamingContext,
-    graph_only: PhantomData<GraphOnly>,
+    graph_only: PhantomData<dyn OnlyWhileTheGraphIsBuilt>,
 }
 /// Makes a stream stay on the thread that builds the graph; named so that rustc's message says it.
-#[derive(Clone, Copy)]
-struct GraphOnly(PhantomData<*const ()>);
+trait OnlyWhileTheGraphIsBuilt {}
 
 impl<T: Data> Clone for DStream<T> {
     fn clone(&self) -> Self {

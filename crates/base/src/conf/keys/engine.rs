@@ -28,6 +28,11 @@ keys! {
     /// File that declares the pools of the FAIR mode.
     SCHEDULER_ALLOCATION_FILE: Option<String> = "spark.scheduler.allocation.file" {}
 
+    /// Events that may wait for slow listeners; more are dropped and counted.
+    LISTENER_QUEUE: usize = "spark.scheduler.listenerbus.eventqueue.capacity" {
+        default: Some("10000"), rule: Rule::Positive, unit: Unit::Of("events")
+    }
+
     /// Partitions that `take` and `first` look at in their first job.
     LIMIT_INITIAL_PARTITIONS: usize = "spark.rdd.limit.initialNumPartitions" {
         default: Some("1"), rule: Rule::Positive, unit: Unit::Of("partitions")

@@ -15,7 +15,7 @@ keys! {
     UI_SHOW_CONSOLE_PROGRESS: bool = "spark.ui.showConsoleProgress" { no_effect: super::LATER, default: Some("false") }
 
     /// Finished jobs that are remembered.
-    UI_RETAINED_JOBS: usize = "spark.ui.retainedJobs" { no_effect: super::LATER, default: Some("1000"), unit: Unit::Of("jobs") }
+    UI_RETAINED_JOBS: usize = "spark.ui.retainedJobs" { default: Some("1000"), unit: Unit::Of("jobs") }
 
     /// Finished stages that are remembered.
     UI_RETAINED_STAGES: usize = "spark.ui.retainedStages" { no_effect: super::LATER, default: Some("1000"), unit: Unit::Of("stages") }

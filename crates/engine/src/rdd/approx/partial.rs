@@ -1,23 +1,12 @@
 //! [`PartialResult`]: what a job gave until its time was over, and what it will give in the end.
 //!
-//! The job runs on a thread of its own, which ends with the job. The handle cancels the job when nobody can ask for its
-//! value any more; it does not wait for the thread then, which is over a chunk later. Each task leaves its result in a
-//! slot as its last act, so what a partial result is made of is the results of tasks that succeeded.
+//! The job is a [`FutureAction`] that hands results over as its tasks succeed. The handle cancels it when nobody can ask
+//! for its value any more; it does not wait for its thread then, which is over a chunk later.
 use super::{Within, bounds::Share};
-use crate::{
-    Data, Error, Flow, JobId, Rdd, Result, Task,
-    context::Canceller,
-    job::Action,
-    pool::STACK,
-    scope::{self, JobScope},
-};
+use crate::{Data, Error, Flow, FutureAction, Rdd, Result, Site, SparkContext, Task, job::Action};
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard},
-};
-use winterbourne_base::{
-    clock::{Bell, Patience, Woken},
-    thread,
+    sync::{Arc, Mutex},
 };
 
 /// What an approximate action gives: a first value when the time is over, or at once if the job was quicker, and the
@@ -42,7 +31,7 @@ pub struct PartialResult<R> {
 }
 /// A job that has not ended when the time was over.
 struct Rest<R> {
-    job: Running,
+    job: Job,
     finish: Box<dyn FnOnce() -> R + Send>,
 }
 
@@ -65,7 +54,7 @@ impl<R: 'static> PartialResult<R> {
         match self.rest {
             None => Ok(self.initial),
             Some(Rest { job, finish }) => {
-                job.0.wait()?;
+                job.take().get()?;
                 Ok(finish())
             }
         }
@@ -87,7 +76,7 @@ impl<R: 'static> PartialResult<R> {
     pub fn on_complete(self, f: impl FnOnce(Result<R>) + Send + 'static) {
         match self.rest {
             None => f(Ok(self.initial)),
-            Some(Rest { job, finish }) => job.0.then(Box::new(move |done| f(done.map(|()| finish())))),
+            Some(Rest { job, finish }) => job.take().then(move |done| f(done.map(|()| finish()))),
         }
     }
     /// Both values, made into something else.
@@ -109,81 +98,20 @@ impl<R: fmt::Debug> fmt::Debug for PartialResult<R> {
     }
 }
 
-type Then = Box<dyn FnOnce(Result<()>) + Send>;
-/// A job on another thread, as both sides see it.
-struct Job {
-    state: Mutex<State>,
-    /// Rung at the end.
-    ended: Bell,
-    cancel: Canceller,
-}
-#[derive(Default)]
-struct State {
-    /// Known once it runs.
-    id: Option<JobId>,
-    /// Nobody can ask for its value any more.
-    abandoned: bool,
-    /// How it ended, until somebody takes it.
-    done: Option<Result<()>>,
-    /// Who takes it.
-    then: Option<Then>,
-}
+/// A job whose value somebody may still ask for: dropped before that, it is cancelled.
+struct Job(Option<FutureAction<()>>);
 impl Job {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no user code runs under this lock")
+    fn take(mut self) -> FutureAction<()> {
+        self.0.take().expect("taken at the end only")
     }
-    /// It runs now.
-    fn started(&self, id: JobId) {
-        let abandoned = {
-            let mut state = self.state();
-            state.id = Some(id);
-            state.abandoned
-        };
-        if abandoned {
-            self.cancel.cancel_job(id);
-        }
-    }
-    fn end(&self, result: Result<()>) {
-        let mut state = self.state();
-        if let Some(then) = state.then.take() {
-            drop(state);
-            return then(result);
-        }
-        state.done = Some(result);
-        drop(state);
-        self.ended.ring();
-    }
-    fn then(&self, then: Then) {
-        let mut state = self.state();
-        match state.done.take() {
-            Some(done) => {
-                drop(state);
-                then(done);
-            }
-            None => state.then = Some(then),
-        }
-    }
-    /// How it ended; asked once.
-    fn wait(&self) -> Result<()> {
-        loop {
-            let seen = self.ended.count();
-            if let Some(done) = self.state().done.take() {
-                return done;
-            }
-            self.ended.wait(seen, || Patience::Unlimited);
-        }
+    fn running(&self) -> &FutureAction<()> {
+        self.0.as_ref().expect("taken at the end only")
     }
 }
-/// The asking side of a job: dropped with nobody else to tell, it cancels.
-struct Running(Arc<Job>);
-impl Drop for Running {
+impl Drop for Job {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        if state.then.is_none() && state.done.is_none() {
-            state.abandoned = true;
-            let id = state.id;
-            drop(state);
-            id.into_iter().for_each(|id| self.0.cancel.cancel_job(id));
+        if let Some(job) = &self.0 {
+            job.cancel_because("nobody can ask for its value any more");
         }
     }
 }
@@ -223,43 +151,60 @@ impl<T: Data> Rdd<T> {
             return Ok(PartialResult { initial: evaluate(made, Share { ended: n, total: n }), rest: None });
         }
         let slots = Arc::new(Slots(Mutex::new((0..n).map(|_| None).collect())));
-        let job = Arc::new(Job { state: Mutex::default(), ended: Bell::new(), cancel: self.sc.canceller() });
-        let running = Running(job.clone());
-        let (rdd, properties, filled) = (self.clone(), scope::now(), slots.clone());
-        let run = move || {
-            let _properties = JobScope::adopt(properties);
-            let body = move |p, flow: Flow<T>, task: &Task| {
-                filled.put(p, body(flow, task)?);
-                Ok(())
-            };
-            let ran = rdd.sc.run_told(action, &rdd, (0..n).collect(), body, |id| job.started(id));
-            // Not later: whoever waits for the end may want to be the last that holds the context.
-            drop(rdd);
-            job.end(ran.map(drop));
-        };
-        drop(thread::spawn_with_stack("approximate", STACK, run).map_err(Error::Threads)?);
-        loop {
-            let job = &running.0;
-            let seen = job.ended.count();
-            let done = job.state().done.take();
-            let is_over = within.clock.now() >= until;
-            if let Some(done) = done {
-                done?;
-                let (made, share) = slots.now();
-                return Ok(PartialResult { initial: evaluate(made, share), rest: None });
-            }
-            if is_over {
-                let (made, share) = slots.now();
-                let initial = evaluate(made, share);
-                let finish = Box::new(move || {
-                    let (made, share) = slots.now();
-                    evaluate(made, share)
-                });
-                return Ok(PartialResult { initial, rest: Some(Rest { job: running, finish }) });
-            }
-            match within.clock.wait(&job.ended, seen, Some(until)) {
-                Woken::Rung | Woken::Due => {}
-            }
+        let (rdd, filled) = (self.clone(), slots.clone());
+        let job = Job(Some(FutureAction::start(&self.sc, action, move |sc| {
+            let body = move |_, flow: Flow<T>, task: &Task| body(flow, task);
+            sc.run_action_with(action, &rdd, (0..n).collect(), body, move |p, made| filled.put(p, made))
+        })));
+        let is_over = job.running().is_completed_by(&*within.clock, until);
+        if is_over {
+            job.take().get()?;
+            let (made, share) = slots.now();
+            return Ok(PartialResult { initial: evaluate(made, share), rest: None });
         }
+        let (made, share) = slots.now();
+        let initial = evaluate(made, share);
+        let finish = Box::new(move || {
+            let (made, share) = slots.now();
+            evaluate(made, share)
+        });
+        Ok(PartialResult { initial, rest: Some(Rest { job, finish }) })
+    }
+}
+
+impl SparkContext {
+    /// An approximate action of one's own: `f` makes a part of each partition, `evaluate` makes the value of the parts
+    /// that are there, in partition order, and the number of all. Called when the time is over, and at the end.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// use winterbourne_base::time::seconds;
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let most = sc.run_approximate_job(
+    ///     &sc.range(0..100, 4),
+    ///     seconds(60),
+    ///     |flow, _| Ok(flow.records().max()),
+    ///     |parts, all| (parts.iter().filter_map(|part| **part).max(), parts.len() == all),
+    /// )?;
+    /// assert_eq!(most.final_value()?, (Some(99), true));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`count_approx`](Rdd::count_approx).
+    #[doc(alias = "runApproximateJob")]
+    #[track_caller]
+    pub fn run_approximate_job<T: Data, U: Data, R: 'static>(
+        &self,
+        rdd: &Rdd<T>,
+        within: impl Into<Within>,
+        f: impl Fn(Flow<T>, &Task) -> Result<U> + Send + Sync + 'static,
+        evaluate: impl Fn(Vec<Arc<U>>, usize) -> R + Send + 'static,
+    ) -> Result<PartialResult<R>> {
+        let action = Action { name: "run_approximate_job", site: Site::caller() };
+        if !rdd.sc.same(self) {
+            return Err(Error::ForeignRdd { operator: action.name, site: action.site });
+        }
+        rdd.approximate(action, &within.into().check(action)?, f, move |made, share| evaluate(made, share.total))
     }
 }

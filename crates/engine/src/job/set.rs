@@ -1,0 +1,244 @@
+//! One set of tasks: attempts, retries, what they leave, what listeners are told.
+use super::{Begun, panic_text};
+use crate::{
+    Counters, Error, Result, Site, SparkContext, SparkListenerEvent, StageId, StageInfo, Task, TaskCause, TaskEnd,
+    TaskInfo, TaskOutcome,
+    accumulator::Updates,
+    barrier::run_together,
+    flow::Carried,
+    listener::Bus,
+    pool::STACK,
+    task::{self, Around, Current, Inside, Left, Spec},
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+impl SparkContext {
+    /// [`run_once`](SparkContext::run_once), for a barrier stage again and again as the master says: all of it.
+    pub(super) fn run_here<R: Send + 'static, S: Send + 'static>(
+        &self,
+        begun: &Begun,
+        barrier: bool,
+        specs: Vec<Spec>,
+        body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
+        keep: impl Fn(usize, R) -> S + Send + Sync + 'static,
+    ) -> (Result<Vec<S>>, Vec<(usize, Updates)>) {
+        if !barrier {
+            return self.run_once(begun, None, specs, body, keep);
+        }
+        let (body, keep, mut kept) = (Arc::new(body), Arc::new(keep), Vec::new());
+        for again in 0.. {
+            let (body, keep) = (body.clone(), keep.clone());
+            let fresh = specs.iter().map(Spec::fresh).collect();
+            let (ran, added) = self.run_once(begun, Some(again), fresh, move |s, t| body(s, t), move |i, r| keep(i, r));
+            if !matches!(ran, Err(Error::Task { .. }))
+                || again + 1 >= self.inner.master.attempts
+                || !begun.job().cancel.again()
+            {
+                kept.extend(added);
+                return (ran, kept);
+            }
+            // What those that did not fail have added is added again by the next attempt.
+            kept.extend(added.into_iter().map(|(i, u)| (i, u.only_kept())).filter(|(_, u)| !u.is_empty()));
+        }
+        unreachable!("an endless loop")
+    }
+
+    /// Runs tasks on the pool; returns what `keep` made of their results, or the first failure in partition order, and
+    /// what each has added to accumulators, if anything: one that failed, for the blocks that it left in the cache.
+    fn run_once<R: Send + 'static, S: Send + 'static>(
+        &self,
+        begun: &Begun,
+        barrier: Option<u32>,
+        specs: Vec<Spec>,
+        body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
+        keep: impl Fn(usize, R) -> S + Send + Sync + 'static,
+    ) -> (Result<Vec<S>>, Vec<(usize, Updates)>) {
+        let (n, inner) = (specs.len(), &*self.inner);
+        Counters::add(&inner.counters.tasks, n as u64);
+        let first_attempt = inner.counters.attempts.fetch_add(n as u64, Relaxed);
+        let (counters, helpers) = (inner.counters.clone(), inner.pool.helpers());
+        let around = Arc::new(Around::new(begun.job().clone(), counters, helpers, specs, barrier));
+        begun.job().runs(&around);
+        let left = Arc::new(Left::new(n));
+        let stages = begun.job().bus.as_ref().map(|bus| stages_begin(bus, &around));
+        let (set, out) = (around.clone(), left.clone());
+        let attempts = inner.master.attempts;
+        let run = move |i: usize| {
+            let spec = &set.specs[i];
+            spec.begins(first_attempt + i as u64);
+            let around = set.clone();
+            let (stage, partition) = (spec.stage, spec.partition);
+            let mut current = Current::new(Task { job: set.job.id, stage, partition, attempt: 1, index: i, around });
+            let mut added = Updates::default();
+            let mut failures = 1 + set.again;
+            let result = loop {
+                let mut run = || attempt(spec, &current, failures, &body, &mut added);
+                let result = match &set.job.bus {
+                    None => run(),
+                    Some(bus) => told(bus, &current.task, run),
+                };
+                match result {
+                    Err(Error::Task { .. })
+                        if failures < attempts && set.gate.is_none() && !set.job.cancel.is_over() =>
+                    {
+                        failures += 1;
+                        set.failed.fetch_add(1, Relaxed);
+                    }
+                    Err(Error::TaskKilled { .. }) if set.gate.is_none() && !set.job.cancel.is_over() => {}
+                    result => break result,
+                }
+                current.again();
+                Counters::add(&set.counters.task_retries, 1);
+                spec.forget_read();
+                spec.begins(set.counters.attempts.fetch_add(1, Relaxed));
+            };
+            spec.ends();
+            let result = match result {
+                Ok(result) => Ok(keep(spec.number, result)),
+                Err(e) => {
+                    set.failed.fetch_add(1, Relaxed);
+                    set.job.cancel.silently();
+                    Err(e)
+                }
+            };
+            if !added.is_empty() {
+                out.added.lock().expect("plain list").push((i, added));
+            }
+            *out.results[i].lock().expect("plain slot") = Some(result);
+            if let Some(gate) = &set.gate {
+                gate.ends(i);
+            }
+        };
+        match &around.gate {
+            None => inner.pool.run(begun.rank.clone(), n, run),
+            Some(gate) => {
+                let woken = gate.clone();
+                around.job.cancel.wake(Arc::new(move || woken.wake()));
+                let ran = run_together(n, STACK, run);
+                around.job.cancel.forget_wakes();
+                if let Err(e) = ran {
+                    return (Err(Error::Threads(e)), Vec::new());
+                }
+            }
+        }
+        let mut results = Vec::with_capacity(n);
+        let mut error = None;
+        for slot in &left.results {
+            match slot.lock().expect("plain slot").take().expect("every task ended") {
+                Ok(r) => results.push(r),
+                // The first real failure in partition order, not the cancellations it caused.
+                Err(e) => {
+                    if matches!(error, None | Some(Error::Cancelled { .. })) {
+                        error = Some(e);
+                    }
+                }
+            }
+        }
+        if let (Some(bus), Some(stages)) = (&begun.job().bus, stages) {
+            stages_end(bus, stages, error.as_ref());
+        }
+        let mut added = std::mem::take(&mut *left.added.lock().expect("plain list"));
+        added.sort_unstable_by_key(|(i, _)| *i);
+        (error.map_or(Ok(results), Err), added)
+    }
+}
+
+/// One attempt: marks the thread as inside a task, catches what the user's closures throw. What it added to accumulators
+/// goes to `added`; of an attempt that failed, only what belongs to the blocks that it left in the cache.
+fn attempt<R>(
+    spec: &Spec,
+    current: &Current,
+    failures: u32,
+    body: &impl Fn(&Spec, &Task) -> Result<R>,
+    added: &mut Updates,
+) -> Result<R> {
+    let task = &current.task;
+    task.check()?;
+    let (result, updates) = Inside::run(current, spec.site, || {
+        let result = match catch_unwind(AssertUnwindSafe(|| body(spec, task))) {
+            Ok(Ok(r)) => Ok(r),
+            Ok(Err(e)) => Err(failed(spec, task, failures, Ok(e))),
+            Err(payload) => Err(failed(spec, task, failures, payload.downcast::<Carried>().map(|carried| carried.0))),
+        };
+        match task.around.asked(task) {
+            None => result,
+            Some(own) => own.end(task, result).map_err(|e| failed(spec, task, failures, Ok(e))),
+        }
+    });
+    added.append(if result.is_ok() { updates } else { updates.only_kept() });
+    result
+}
+
+/// The error of an attempt, from what its closures returned or threw.
+#[cold]
+fn failed(spec: &Spec, task: &Task, attempts: u32, met: Result<Error, Box<dyn std::any::Any + Send>>) -> Error {
+    let cause = match met {
+        Ok(e @ (Error::Cancelled { .. } | Error::TaskKilled { .. } | Error::Task { .. })) => return e,
+        Ok(Error::User(e)) => TaskCause::User(e),
+        Ok(e) => TaskCause::Engine(Box::new(e)),
+        Err(payload) => TaskCause::Panic(panic_text(&*payload)),
+    };
+    let site = task::current().unwrap_or(spec.site);
+    Error::Task { job: task.job, stage: task.stage, partition: task.partition, attempts, site, cause }
+}
+
+/// Tells listeners of an attempt.
+fn told<R>(bus: &Bus, task: &Task, run: impl FnOnce() -> Result<R>) -> Result<R> {
+    let info = TaskInfo {
+        id: task.spec().attempt_id(),
+        job: task.job,
+        stage: task.stage,
+        stage_attempt: task.around.again,
+        partition: task.partition,
+        attempt: task.attempt - 1,
+        started: bus.clock.now(),
+    };
+    bus.post(|| SparkListenerEvent::TaskStart(info.clone()));
+    let began = bus.clock.nanos();
+    let result = run();
+    let outcome = match &result {
+        Ok(_) => TaskOutcome::Succeeded,
+        Err(e @ (Error::Cancelled { .. } | Error::TaskKilled { .. })) => TaskOutcome::Killed(e.to_string()),
+        Err(e) => TaskOutcome::Failed(e.to_string()),
+    };
+    let (duration_ns, records_read) = (bus.clock.nanos().saturating_sub(began), task.spec().read());
+    bus.post(|| SparkListenerEvent::TaskEnd(TaskEnd { task: info, outcome, duration_ns, records_read }));
+    result
+}
+
+pub(super) fn stage_info(id: StageId, name: &str, site: Site, tasks: usize) -> StageInfo {
+    let name = format!("{name} at {site}");
+    StageInfo { id, attempt: 0, name, tasks, submitted: None, completed: None, failure: None }
+}
+#[cold]
+fn stages_begin(bus: &Bus, around: &Around) -> Vec<StageInfo> {
+    let mut stages: Vec<StageInfo> = Vec::new();
+    for spec in &around.specs {
+        match stages.last_mut() {
+            Some(last) if last.id == spec.stage => last.tasks += 1,
+            _ => stages.push(StageInfo {
+                attempt: around.again,
+                submitted: Some(bus.clock.now()),
+                ..stage_info(spec.stage, spec.name, spec.site, 1)
+            }),
+        }
+    }
+    stages.iter().for_each(|stage| bus.post(|| SparkListenerEvent::StageSubmitted(stage.clone())));
+    stages
+}
+#[cold]
+fn stages_end(bus: &Bus, stages: Vec<StageInfo>, error: Option<&Error>) {
+    let of = match error {
+        Some(Error::Task { stage, .. }) => Some(*stage),
+        _ => None,
+    };
+    for stage in stages {
+        // Of stages side by side, the one whose task failed.
+        let failure = error.filter(|_| of.is_none_or(|id| id == stage.id)).map(Error::to_string);
+        let completed = Some(bus.clock.now());
+        bus.post(|| SparkListenerEvent::StageCompleted(StageInfo { completed, failure, ..stage }));
+    }
+}
