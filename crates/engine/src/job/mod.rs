@@ -270,7 +270,8 @@ impl SparkContext {
         let spec =
             |(number, partition)| Spec::new(StageId(stage), partition, n, meta.name, meta.site).numbered(0, number);
         // Nothing to run: a job for its map stages.
-        let barrier = !partitions.is_empty() && self.is_barrier(root, partitions.len())?;
+        let barrier =
+            self.inner.barriers.are_used() && !partitions.is_empty() && self.is_barrier(root, partitions.len())?;
         last(begun, Tasks { specs: partitions.into_iter().enumerate().map(spec).collect(), barrier })
     }
     /// Whether tasks that compute so many partitions of `last` run all at once.
