@@ -11,6 +11,7 @@ mod accumulator;
 pub mod backend;
 mod blocks;
 mod chunk;
+mod codec;
 mod context;
 #[cfg(doctest)]
 mod contracts;
@@ -25,7 +26,10 @@ mod ids;
 mod job;
 pub mod lineage;
 mod master;
+mod object;
+mod output;
 mod pair;
+mod pipe;
 pub mod plan;
 mod pool;
 mod rdd;
@@ -42,6 +46,7 @@ pub use accumulator::{
     LongAccumulator, LongSum,
 };
 pub use chunk::{CHUNK, Chunk};
+pub use codec::{Codec, Encoder, NoCodec, why_not_text};
 pub use context::{Canceller, Counts, SparkContext};
 pub use counters::Counters;
 pub use data::{Data, Key, Show, Wire};
@@ -51,14 +56,16 @@ pub use flow::{Flow, Records};
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::guard_driver;
 pub use master::{Master, MasterError};
+pub use output::Output;
 pub use pair::Hashed;
+pub use pipe::Pipe;
 pub use rdd::{OnBadRecord, Rdd, Shape};
 pub use scope::JobScope;
 pub use show::show;
 pub use site::Site;
 pub use source::{
+    binary::PortableDataStream,
     lines::{LineCut, LineCutter},
-    listed::why_not_text,
 };
 pub use task::{Task, at};
 pub use text::{Split, Text};

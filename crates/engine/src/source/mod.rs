@@ -1,7 +1,9 @@
-//! Where records come from: memory, a range of numbers, text files.
+//! Where records come from: memory, a range of numbers, files.
+pub(crate) mod binary;
 pub(crate) mod lines;
 pub(crate) mod listed;
 mod memory;
-mod splits;
+pub(crate) mod open;
+pub(crate) mod splits;
 mod text_file;
-mod zlib;
+mod whole;

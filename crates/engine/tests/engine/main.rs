@@ -8,5 +8,6 @@ mod joins;
 mod lanes;
 mod limits;
 mod operators;
+mod pipe;
 mod planner;
 mod text_files;
