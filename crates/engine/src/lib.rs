@@ -34,6 +34,7 @@ pub mod plan;
 mod pool;
 mod rdd;
 mod scope;
+mod sequence;
 mod share;
 mod show;
 mod site;
@@ -61,6 +62,7 @@ pub use pair::Hashed;
 pub use pipe::Pipe;
 pub use rdd::{OnBadRecord, Rdd, Shape};
 pub use scope::JobScope;
+pub use sequence::Writable;
 pub use show::show;
 pub use site::Site;
 pub use source::{

@@ -91,20 +91,25 @@ impl<R: BufRead> Read for BlockReader<R> {
     }
 }
 
-/// Writes blocks of one piece each, of raw Snappy.
-pub(super) struct SnappyBlocks<W> {
+/// Writes blocks of one piece each.
+pub(super) struct BlockWriter<W> {
     to: W,
+    pack: fn(&[u8]) -> io::Result<Vec<u8>>,
     piece: Vec<u8>,
 }
-impl<W: Write> SnappyBlocks<W> {
-    pub(super) fn new(to: W) -> Self {
-        SnappyBlocks { to, piece: Vec::with_capacity(PIECE) }
+impl<W: Write> BlockWriter<W> {
+    pub(super) fn snappy(to: W) -> Self {
+        let pack = |piece: &[u8]| Ok(snap::raw::Encoder::new().compress_vec(piece)?);
+        BlockWriter { to, pack, piece: Vec::new() }
+    }
+    pub(super) fn lz4(to: W) -> Self {
+        BlockWriter { to, pack: |piece| Ok(lz4_flex::block::compress(piece)), piece: Vec::new() }
     }
     fn emit(&mut self) -> io::Result<()> {
         if self.piece.is_empty() {
             return Ok(());
         }
-        let packed = snap::raw::Encoder::new().compress_vec(&self.piece)?;
+        let packed = (self.pack)(&self.piece)?;
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a piece is small").to_be_bytes();
         self.to.write_all(&length(&self.piece))?;
         self.to.write_all(&length(&packed))?;
@@ -117,7 +122,7 @@ impl<W: Write> SnappyBlocks<W> {
         Ok(self.to)
     }
 }
-impl<W: Write> Write for SnappyBlocks<W> {
+impl<W: Write> Write for BlockWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = bytes.len().min(PIECE - self.piece.len());
         self.piece.extend_from_slice(&bytes[..count]);

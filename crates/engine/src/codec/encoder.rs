@@ -1,5 +1,5 @@
 //! [`Encoder`]: packs what is written to it.
-use super::{Codec, blocks::SnappyBlocks, zstd::ZstdFrames};
+use super::{Codec, blocks::BlockWriter, zstd::ZstdFrames};
 use flate2::Compression;
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ enum Inner<W: Write> {
     Bzip2(bzip2::write::BzEncoder<W>),
     Zstd(ZstdFrames<W>),
     Lz4(Box<lz4_flex::frame::FrameEncoder<W>>),
-    Snappy(SnappyBlocks<W>),
+    Blocks(BlockWriter<W>),
     SnappyFramed(snap::write::FrameEncoder<W>),
 }
 use Inner::*;
@@ -34,9 +34,13 @@ impl<W: Write> Encoder<W> {
                 let info = lz4_flex::frame::FrameInfo::new().content_checksum(true);
                 Lz4(Box::new(lz4_flex::frame::FrameEncoder::with_frame_info(info, to)))
             }
-            Some(Codec::Snappy) => Snappy(SnappyBlocks::new(to)),
+            Some(Codec::Snappy) => Blocks(BlockWriter::snappy(to)),
             Some(Codec::SnappyFramed) => SnappyFramed(snap::write::FrameEncoder::new(to)),
         })
+    }
+    /// As Hadoop's codec of this name packs, within its own files: LZ4 in blocks, not in a frame.
+    pub(crate) fn hadoop(codec: Codec, to: W) -> Self {
+        if codec == Codec::Lz4 { Encoder(Blocks(BlockWriter::lz4(to))) } else { Encoder::new(Some(codec), to) }
     }
     /// Writes the rest and the end of the archive; returns what was written to.
     ///
@@ -50,7 +54,7 @@ impl<W: Write> Encoder<W> {
             Bzip2(e) => e.finish(),
             Zstd(e) => e.finish(),
             Lz4(e) => e.finish().map_err(io::Error::from),
-            Snappy(e) => e.finish(),
+            Blocks(e) => e.finish(),
             SnappyFramed(e) => e.into_inner().map_err(|e| e.into_error()),
         }
     }
@@ -62,7 +66,7 @@ impl<W: Write> Encoder<W> {
             Bzip2(e) => e,
             Zstd(e) => e,
             Lz4(e) => e,
-            Snappy(e) => e,
+            Blocks(e) => e,
             SnappyFramed(e) => e,
         }
     }

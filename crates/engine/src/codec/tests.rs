@@ -119,6 +119,10 @@ fn as_other_programs_write_it() {
         assert_eq!(unpack(codec, &pack(Snappy, b"blocks"), 3).unwrap(), b"blocks");
     }
     assert_eq!(unpack(Lz4, &lz4, 3).unwrap(), b"abcdef");
+    let mut blocks = Encoder::hadoop(Lz4, Vec::new());
+    blocks.write_all(&long()).unwrap();
+    let blocks = blocks.finish().unwrap();
+    assert!(blocks[..5] == [0, 2, 0, 0, 0] && unpack(Lz4, &blocks, 1000).unwrap() == long());
     // A skippable frame of zstd, of three bytes, between two frames.
     let skip = [0x50, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3];
     let packed = [&skip[..], &pack(Zstd, b"a"), &skip, &pack(Zstd, b"b")].concat();

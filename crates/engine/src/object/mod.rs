@@ -28,6 +28,8 @@ const HEAD: usize = 16;
 /// The bytes after which a frame ends, and the records.
 const FRAME: usize = 256 << 10;
 const FRAME_RECORDS: u32 = 4096;
+/// No split is shorter: as for Hadoop's sequence files, in which Spark keeps objects.
+const LEAST_SPLIT: u64 = 100 << 10;
 /// The most that a header or a frame may have.
 const LARGEST_HEADER: usize = 64 << 10;
 const LARGEST_FRAME: usize = 1 << 30;

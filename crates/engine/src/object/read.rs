@@ -1,5 +1,5 @@
 //! Reading: frames to records. A length is believed only as far as there are bytes.
-use super::{HEAD, LARGEST_FRAME, LARGEST_HEADER, MAGIC, START, VERSION, crc, kind, word};
+use super::{HEAD, LARGEST_FRAME, LARGEST_HEADER, LEAST_SPLIT, MAGIC, START, VERSION, crc, kind, word};
 use crate::{
     Chunk, Codec, Error, Flow, Rdd, Result, Site, SparkContext, Wire, at,
     source::{
@@ -27,7 +27,7 @@ impl SparkContext {
     #[track_caller]
     pub fn object_file<T: Wire>(&self, path: impl Into<String>, min_partitions: usize) -> Rdd<T> {
         let site = Site::caller();
-        let splits = Pieces::cut(path.into(), min_partitions, site);
+        let splits = Pieces::cut(path.into(), min_partitions, LEAST_SPLIT, site);
         self.leaf("object_file", site, splits.count.clone(), move |p, task| {
             let mut reader = Reader::open(splits.get(p)?, site)?;
             Ok(Flow::splittable(task, move || {

@@ -53,7 +53,7 @@ impl Part {
         Ok(())
     }
     /// An error of this file.
-    pub(super) fn failed(&self, source: io::Error) -> Error {
+    pub(crate) fn failed(&self, source: io::Error) -> Error {
         Error::Output { doing: "writing", path: self.staged.clone(), site: self.site, source }
     }
 }

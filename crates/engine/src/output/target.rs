@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Output {
-    pub(super) path: PathBuf,
-    pub(super) codec: Option<Codec>,
+    pub(crate) path: PathBuf,
+    pub(crate) codec: Option<Codec>,
     pub(super) owner: Option<String>,
 }
 impl Output {

@@ -96,9 +96,6 @@ impl Input {
     pub(crate) fn failed(&self, doing: &'static str, source: io::Error) -> Error {
         Error::Input { doing, path: self.path.clone(), site: self.site, source }
     }
-    pub(crate) fn into_bytes(self) -> Box<dyn Read + Send> {
-        self.bytes
-    }
 }
 
 /// A file that was cut down since it was listed.

@@ -50,9 +50,10 @@ impl<S: Send + Sync + 'static> Pieces<S> {
     }
 }
 impl Pieces<Split> {
-    /// The files of a path, cut so that about `min` splits come out; packed ones are whole.
-    pub(crate) fn cut(path: String, min: usize, site: Site) -> Self {
-        Pieces::of(move || Ok(cut(list(&path, site)?, min, |p| Codec::of(p).is_some())))
+    /// The files of a path, cut so that about `min` splits come out, none of which need be smaller than `least`; packed
+    /// ones are whole.
+    pub(crate) fn cut(path: String, min: usize, least: u64, site: Site) -> Self {
+        Pieces::of(move || Ok(cut(list(&path, site)?, min, least, |p| Codec::of(p).is_some())))
     }
 }
 
@@ -118,10 +119,11 @@ fn add(files: &mut Vec<(PathBuf, u64)>, path: &Path, site: Site) -> Result<()> {
     Ok(())
 }
 
-/// Cuts files so that about `min` splits come out; `whole` files are not cut. An empty file has no split.
-fn cut(files: Vec<(PathBuf, u64)>, min: usize, whole: impl Fn(&Path) -> bool) -> Vec<Split> {
+/// Cuts files so that about `min` splits come out, of at least `least` bytes; `whole` files are not cut. An empty file has
+/// no split.
+fn cut(files: Vec<(PathBuf, u64)>, min: usize, least: u64, whole: impl Fn(&Path) -> bool) -> Vec<Split> {
     let total: u64 = files.iter().map(|f| f.1).sum();
-    let size = (total / min.max(1) as u64).clamp(1, BLOCK);
+    let size = (total / min.max(1) as u64).clamp(least, BLOCK);
     let mut out = Vec::new();
     for (path, len) in files {
         let whole = whole(&path);
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn split_counts_are_hadoops() {
-        let count = |lens: &[u64], min| cut(lens.iter().map(|&n| ("f".into(), n)).collect(), min, |_| false).len();
+        let count = |lens: &[u64], min| cut(lens.iter().map(|&n| ("f".into(), n)).collect(), min, 1, |_| false).len();
         for (lens, min, expect) in [
             (&[9u64][..], 2, 3), // 4 + 4 + 1
             (&[9], 5, 9),
@@ -216,7 +218,7 @@ mod tests {
         ] {
             assert_eq!(count(lens, min), expect, "{lens:?} in {min}");
         }
-        assert_eq!(cut(vec![("f".into(), 1 << 30)], 4, |_| true).len(), 1);
+        assert_eq!(cut(vec![("f".into(), 1 << 30)], 4, 1, |_| true).len(), 1);
     }
     #[test]
     fn small_files_share_partitions_and_large_ones_are_cut() {
@@ -267,7 +269,7 @@ mod tests {
         for len in [1u64, 7, 100, 12345] {
             for min in [1, 2, 3, 50] {
                 let mut at = 0;
-                for s in cut(vec![("f".into(), len)], min, |_| false) {
+                for s in cut(vec![("f".into(), len)], min, 1, |_| false) {
                     assert_eq!(s.from, at);
                     at = s.to;
                 }

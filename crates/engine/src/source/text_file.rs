@@ -41,7 +41,7 @@ impl SparkContext {
     #[track_caller]
     pub fn text_file(&self, path: impl Into<String>, min_partitions: usize) -> Rdd<Text> {
         let site = Site::caller();
-        let splits = Pieces::cut(path.into(), min_partitions, site);
+        let splits = Pieces::cut(path.into(), min_partitions, 1, site);
         self.leaf("text_file", site, splits.count.clone(), move |p, task| {
             let mut reader = Reader::open(splits.get(p)?.clone(), site)?;
             let counters = task.around.counters.clone();

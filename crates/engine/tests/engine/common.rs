@@ -41,6 +41,12 @@ pub(crate) fn everywhere<R: PartialEq + Debug + Send + 'static>(
     local
 }
 
+/// The names in a directory, sorted; none if there is no directory.
+pub(crate) fn listed(dir: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    sorted(entries.map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8")).collect())
+}
+
 /// A directory that is gone when dropped.
 pub(crate) struct TempDir(PathBuf);
 impl TempDir {

@@ -2,12 +2,17 @@
 mod accumulators;
 mod bounds;
 mod common;
+mod compressed;
 mod errors;
+mod files;
 mod jobs;
 mod joins;
 mod lanes;
 mod limits;
+mod objects;
 mod operators;
+mod outputs;
 mod pipe;
 mod planner;
+mod sequences;
 mod text_files;
