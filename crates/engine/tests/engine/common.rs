@@ -70,6 +70,11 @@ impl TempDir {
         std::fs::write(&path, bytes).expect("writing a temporary file");
         path
     }
+    /// The same for a file that may be there: as a new one, because file systems wait for the disk when a file is cut.
+    pub(crate) fn again(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        let _ = std::fs::remove_file(self.at(name));
+        self.file(name, bytes)
+    }
     pub(crate) fn dir(&self, name: &str) -> String {
         let path = self.at(name);
         std::fs::create_dir(&path).expect("a new directory");

@@ -60,12 +60,12 @@ fn other_formats_are_refused_by_name() {
 #[test]
 fn what_is_written_packed_is_read_again_by_every_reader() {
     let (dir, sc) = (TempDir::new(), threads(2));
-    let numbers = sc.range(0..20_000, 3);
+    let numbers = sc.range(0..20_000, 2);
     let lines: Vec<String> = (0..20_000).map(|n: u64| n.to_string()).collect();
     for codec in ALL {
         let at = |kind: &str| dir.at(&format!("{kind}-{codec}"));
         numbers.save_as_text_file(Output::to(at("text")).codec(codec)).unwrap();
-        let names: Vec<String> = (0..3).map(|p| format!("part-{p:05}.{}", codec.ending())).collect();
+        let names: Vec<String> = (0..2).map(|p| format!("part-{p:05}.{}", codec.ending())).collect();
         assert_eq!(listed(&at("text")), [vec!["_SUCCESS".to_owned()], names].concat());
         assert!(sc.text_file(at("text"), 9).collect().unwrap() == lines, "{codec}");
         let whole = sc.whole_text_files(at("text"), 1).map(|(_, text)| text.to_string()).collect().unwrap();

@@ -84,21 +84,21 @@ fn damage_anywhere_is_an_error_that_names_file_and_offset() {
     for at in (0..bytes.len()).step_by(3) {
         let mut broken = bytes.clone();
         broken[at] ^= 0x20;
-        fs::write(&path, broken).unwrap();
+        dir.again("out/part-00000", broken);
         let (offset, text) = damage(&read().unwrap_err());
         assert!(offset <= at as u64 && text.contains(&path), "flipped at {at}: {text}");
     }
     for end in (1..bytes.len()).step_by(5).chain([bytes.len() - 16]) {
-        fs::write(&path, &bytes[..end]).unwrap();
+        dir.again("out/part-00000", &bytes[..end]);
         damage(&read().unwrap_err());
     }
-    fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
+    dir.again("out/part-00000", [&bytes[..], b"x"].concat());
     assert!(damage(&read().unwrap_err()).1.contains("something follows its end"));
     let mut newer = bytes.clone();
     newer[8] = 2;
-    fs::write(&path, newer).unwrap();
+    dir.again("out/part-00000", newer);
     assert!(damage(&read().unwrap_err()).1.contains("version 2 of the format"));
-    fs::write(&path, "1\n2\n").unwrap();
+    dir.again("out/part-00000", "1\n2\n");
     assert!(damage(&read().unwrap_err()).1.contains("does not begin as an object file does"));
 }
 proptest! {
