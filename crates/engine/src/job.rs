@@ -121,6 +121,17 @@ impl SparkContext {
         partitions: Vec<usize>,
         f: impl Fn(usize, Flow<T>, &Task) -> Result<R> + Send + Sync + 'static,
     ) -> Result<Vec<R>> {
+        self.run_told(action, rdd, partitions, f, |_| {})
+    }
+    /// Tells the job's id when it is among those that run, and can be cancelled by it.
+    pub(crate) fn run_told<T: Data, R: Data>(
+        &self,
+        action: Action,
+        rdd: &Rdd<T>,
+        partitions: Vec<usize>,
+        f: impl Fn(usize, Flow<T>, &Task) -> Result<R> + Send + Sync + 'static,
+        told: impl FnOnce(JobId),
+    ) -> Result<Vec<R>> {
         self.may_run(action)?;
         let inner = &*self.inner;
         let meta = &rdd.op.meta;
@@ -136,6 +147,7 @@ impl SparkContext {
         let properties = scope::now();
         let rank = inner.shares.rank(job.0, properties.pool.as_deref());
         let running = inner.running.enter(job, properties.group);
+        told(job);
         // Again, now that `stop` would find this job among those that run.
         self.may_run(action)?;
         let waves = match &inner.backend {

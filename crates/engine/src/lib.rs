@@ -32,6 +32,7 @@ mod pair;
 mod pipe;
 pub mod plan;
 mod pool;
+mod random;
 mod rdd;
 mod scope;
 mod sequence;
@@ -41,6 +42,7 @@ mod site;
 mod source;
 mod task;
 mod text;
+mod total;
 
 pub use accumulator::{
     Accumulate, Accumulator, AccumulatorInfo, Collection, CollectionAccumulator, DoubleAccumulator, DoubleSum,
@@ -50,17 +52,21 @@ pub use chunk::{CHUNK, Chunk};
 pub use codec::{Codec, Encoder, NoCodec, why_not_text};
 pub use context::{Canceller, Counts, SparkContext};
 pub use counters::Counters;
-pub use data::{Data, Key, Show, Wire};
+pub use data::{Data, Key, Show, SortKey, Wire};
 pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::guard_driver;
+pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
 pub use master::{Master, MasterError};
 pub use output::Output;
-pub use pair::Hashed;
+pub use pair::{Hashed, RangePartitioner};
 pub use pipe::Pipe;
-pub use rdd::{OnBadRecord, Rdd, Shape};
+pub use rdd::{
+    Beside, BoundedDouble, ByFloat, ByOrd, Dependency, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd,
+    Sampling, Shape, StatCounter, Within,
+};
 pub use scope::JobScope;
 pub use sequence::Writable;
 pub use show::show;
@@ -71,4 +77,5 @@ pub use source::{
 };
 pub use task::{Task, at};
 pub use text::{Split, Text};
+pub use total::Total;
 pub use winterbourne_base::SparkConf;

@@ -12,9 +12,13 @@ pub use winterbourne_base::{
     Clock, Duration, Interval, IntoDuration, ManualClock, SparkConf, SystemClock, Time, conf,
     time::{milliseconds, minutes, seconds},
 };
-pub use winterbourne_engine::{BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, SparkContext, Text};
+pub use winterbourne_engine::{
+    BoundedDouble, BoxError, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord, Order,
+    PartialResult, RangePartitioner, Rdd, Sampling, SparkContext, StatCounter, Text, Total, Within,
+};
 pub use winterbourne_streaming::{
-    DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
+    BadRecord, DStream, FileStreamOptions, Intake, Operator, OutputPartition, Parent, RddQueue, Receiver, State,
+    StateSpec, Stop, StreamingContext, Upstream,
 };
 
 /// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,
@@ -49,7 +53,10 @@ pub mod prelude {
         Duration, IntoDuration, SparkConf, Time,
         time::{milliseconds, minutes, seconds},
     };
-    pub use winterbourne_engine::{BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, SparkContext, Text};
+    pub use winterbourne_engine::{
+        BoxError, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord, Order,
+        RangePartitioner, Rdd, Sampling, SparkContext, Text, Total,
+    };
     pub use winterbourne_streaming::{
         DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
     };

@@ -1,5 +1,7 @@
 //! Tests of the engine from outside: one program, so that it is linked once.
 mod accumulators;
+mod actions;
+mod approx;
 mod bounds;
 mod common;
 mod compressed;
@@ -7,12 +9,18 @@ mod errors;
 mod files;
 mod jobs;
 mod joins;
+mod keyed;
 mod lanes;
 mod limits;
 mod objects;
 mod operators;
 mod outputs;
+mod partitioners;
 mod pipe;
 mod planner;
+mod sampling;
 mod sequences;
+mod sets;
+mod sorted;
 mod text_files;
+mod zips;

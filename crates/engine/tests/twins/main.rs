@@ -3,5 +3,6 @@
 mod common;
 mod keyed;
 mod numbers;
+mod samples;
 mod sets;
 mod sorted;
