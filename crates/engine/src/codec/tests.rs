@@ -86,7 +86,8 @@ fn flipped_bits_are_seen_by_the_formats_with_checksums() {
 }
 #[test]
 fn rubbish_is_an_error_and_takes_no_memory() {
-    let rubbish = [&[0xFFu8; 64][..], &[0u8; 3], b"PK\x03\x04 something else", &[0x03, 0xFF, 0xFF, 0xFF, 0x7F, 0, 0, 0]];
+    let rubbish =
+        [&[0xFFu8; 64][..], &[0u8; 3], b"PK\x03\x04 something else", &[0x03, 0xFF, 0xFF, 0xFF, 0x7F, 0, 0, 0]];
     for codec in ALL {
         for bytes in rubbish {
             let got = unpack(codec, bytes, 100);

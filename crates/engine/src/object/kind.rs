@@ -60,7 +60,12 @@ impl<'a> Kind<'a> {
         if look {
             self.put("(")?;
         }
-        Ok(Parts { kind: self, close: if look { ")" } else { "" }, first: true, look: if look { Look::All } else { Look::None } })
+        Ok(Parts {
+            kind: self,
+            close: if look { ")" } else { "" },
+            first: true,
+            look: if look { Look::All } else { Look::None },
+        })
     }
     /// A list, or a map.
     fn first(mut self, open: &str, close: &'static str) -> Result<Parts<'a>, Enough> {

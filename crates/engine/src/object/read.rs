@@ -67,7 +67,9 @@ impl Reader {
         let body = input.next(length as u64 + 4)?;
         let is_whole = body.len() == length + 4 && crc(&[&start, &body[..length]]) == word(&body, length);
         let read = is_whole.then(|| postcard::from_bytes::<(String, String)>(&body[..length]).ok()).flatten();
-        let Some((type_name, kind)) = read else { return Err(damage(&input, 0, "the checksum of its header is wrong")) };
+        let Some((type_name, kind)) = read else {
+            return Err(damage(&input, 0, "the checksum of its header is wrong"));
+        };
         let mut at = (START + length + 4) as u64;
         let packed = Codec::of(&split.path).is_some();
         let len = fs::metadata(&*split.path).map_err(|e| input.failed("looking at", e))?.len();

@@ -53,7 +53,8 @@ impl Directory {
         }
         let made = make(&path).map_err(|(at, e)| failed("creating", &at, e))?;
         if !made {
-            let is_ours = || fs::read(path.join(OWNER)).is_ok_and(|o| Some(o.as_slice()) == owner.as_deref().map(str::as_bytes));
+            let is_ours =
+                || fs::read(path.join(OWNER)).is_ok_and(|o| Some(o.as_slice()) == owner.as_deref().map(str::as_bytes));
             let may = if owner.is_some() { is_ours() } else { overwrite && path.is_dir() };
             if !may {
                 return Err(Error::OutputExists { path, site });
@@ -61,7 +62,8 @@ impl Directory {
         }
         let run = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Relaxed));
         let staging = path.join(TEMPORARY).join(run);
-        let directory = Directory { path, staging, made, replaces: owner.is_some(), moved: Vec::new(), done: false, site };
+        let directory =
+            Directory { path, staging, made, replaces: owner.is_some(), moved: Vec::new(), done: false, site };
         if let Some(owner) = owner.filter(|_| made) {
             let at = directory.path.join(OWNER);
             durable(&at, owner.as_bytes()).map_err(|e| failed("writing", &at, e))?;
@@ -150,16 +152,16 @@ fn make(path: &Path) -> Result<bool, (PathBuf, io::Error)> {
         Some(above) if !above.as_os_str().is_empty() => above,
         _ => Path::new("."),
     };
-    match fs::create_dir(path) {
-        Ok(()) => {}
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(false),
-        Err(e) if e.kind() == ErrorKind::NotFound && above != path => {
-            make(above)?;
-            return make(path);
-        }
-        Err(e) => return Err((path.to_owned(), e)),
+    let mut created = fs::create_dir(path);
+    if created.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound) && above != path {
+        make(above)?;
+        created = fs::create_dir(path);
     }
-    sync(above).map(|()| true).map_err(|e| (above.to_owned(), e))
+    match created {
+        Ok(()) => sync(above).map(|()| true).map_err(|e| (above.to_owned(), e)),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err((path.to_owned(), e)),
+    }
 }
 fn durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;

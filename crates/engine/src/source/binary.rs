@@ -76,11 +76,7 @@ impl SparkContext {
     /// ```
     #[doc(alias = "binaryFiles")]
     #[track_caller]
-    pub fn binary_files(
-        &self,
-        path: impl Into<String>,
-        min_partitions: usize,
-    ) -> Rdd<(Text, PortableDataStream)> {
+    pub fn binary_files(&self, path: impl Into<String>, min_partitions: usize) -> Rdd<(Text, PortableDataStream)> {
         let (site, most) = (Site::caller(), self.most_of_a_file());
         let checked = "checked when the context was made";
         let largest = self.conf().value(keys::FILES_MAX_PARTITION_BYTES).expect(checked).0;

@@ -258,7 +258,9 @@ mod tests {
     #[test]
     fn records_are_not_cut() {
         let splits = |len, unit| cut_records(vec![("f".into(), len)], unit, |_| false);
-        for (len, unit, expect) in [(0, 3, 0), (9, 3, 1), (BLOCK * 2, 3, 2), (BLOCK * 5, BLOCK * 2, 3), (BLOCK * 3, 1 << 40, 1)] {
+        for (len, unit, expect) in
+            [(0, 3, 0), (9, 3, 1), (BLOCK * 2, 3, 2), (BLOCK * 5, BLOCK * 2, 3), (BLOCK * 3, 1 << 40, 1)]
+        {
             let got = splits(len, unit);
             assert_eq!(got.len(), expect, "{len} of {unit}");
             assert!(got.iter().all(|s| s.from % unit == 0) && got.last().is_none_or(|s| s.to == len));

@@ -72,10 +72,19 @@ fn what_is_written_packed_is_read_again_by_every_reader() {
         assert!(whole.concat() == lines.iter().map(|l| l.clone() + "\n").collect::<String>(), "{codec}");
 
         numbers.save_as_object_file(Output::to(at("object")).codec(codec)).unwrap();
-        assert!(sc.object_file::<u64>(at("object"), 9).collect().unwrap() == (0..20_000).collect::<Vec<_>>(), "{codec}");
+        assert!(
+            sc.object_file::<u64>(at("object"), 9).collect().unwrap() == (0..20_000).collect::<Vec<_>>(),
+            "{codec}"
+        );
 
         let bytes = Output::to(at("bytes")).codec(codec);
-        numbers.save_as_files(bytes, |numbers, file| Ok(for n in numbers { file.write_all(&n.to_be_bytes())? })).unwrap();
+        numbers
+            .save_as_files(bytes, |numbers, file| {
+                Ok(for n in numbers {
+                    file.write_all(&n.to_be_bytes())?
+                })
+            })
+            .unwrap();
         let records = sc.binary_records(at("bytes"), 8).map(|r| u64::from_be_bytes(r.try_into().unwrap()));
         assert!(records.collect().unwrap() == (0..20_000).collect::<Vec<_>>(), "{codec}");
         // Opened by hand, they are as they are.

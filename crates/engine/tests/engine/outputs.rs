@@ -118,6 +118,9 @@ fn where_nothing_can_be_written_the_error_names_the_path_and_the_call() {
     let (e, line) = (sc.range(0..1, 1).save_as_text_file(format!("{file}/out")).unwrap_err(), line!());
     assert!(matches!(&e, Error::Output { doing: "creating", .. }), "{e}");
     assert!(e.to_string().contains(&file) && e.to_string().contains(&format!("outputs.rs:{line}:")), "{e}");
+    std::os::unix::fs::symlink(dir.at("nowhere"), dir.at("broken")).unwrap();
+    let e = sc.range(0..1, 1).save_as_text_file(dir.at("broken/out")).unwrap_err();
+    assert!(e.to_string().contains(&dir.at("broken/out")), "{e}");
     let e = sc.range(0..1, 1).save_as_text_file("").unwrap_err();
     assert!(e.to_string().contains("the path is empty"), "{e}");
     // The place where files wait is gone while they are written.

@@ -18,7 +18,10 @@ fn cause(error: &Error) -> &Error {
 fn records_go_through_in_order_partition_by_partition() {
     let sc = threads(2);
     let numbers = sc.range(0..10_000, 3);
-    assert_eq!(numbers.pipe("cat").map(|l| l.parse::<u64>().unwrap()).collect().unwrap(), (0..10_000).collect::<Vec<_>>());
+    assert_eq!(
+        numbers.pipe("cat").map(|l| l.parse::<u64>().unwrap()).collect().unwrap(),
+        (0..10_000).collect::<Vec<_>>()
+    );
     assert_eq!(numbers.pipe(sh("wc -l")).map(|l| l.trim().to_owned()).collect().unwrap(), ["3333", "3333", "3334"]);
     assert_eq!(everywhere(2, |sc| sc.parallelize([("a", 1), ("b", 2)], 2).pipe("cat").collect()), ["(a,1)", "(b,2)"]);
 }
@@ -59,7 +62,11 @@ fn lines_of_its_output_are_those_of_text_files() {
 fn a_process_in_a_directory_of_its_own() {
     let sc = threads(2);
     let pipe = |script| Pipe::<u64>::new(sh(script)).separate_working_dir();
-    let dirs = sc.range(0..2, 2).pipe(pipe("pwd; cat >mine; test -e mine && test -d src && test -L Cargo.toml")).collect().unwrap();
+    let dirs = sc
+        .range(0..2, 2)
+        .pipe(pipe("pwd; cat >mine; test -e mine && test -d src && test -L Cargo.toml"))
+        .collect()
+        .unwrap();
     assert_ne!(dirs[0], dirs[1]);
     assert!(dirs.iter().all(|d| !Path::new(d.as_str()).exists()), "they are removed: {dirs:?}");
     assert!(Path::new("Cargo.toml").exists() && !Path::new("mine").exists(), "and what they link to is not");
@@ -68,15 +75,20 @@ fn a_process_in_a_directory_of_its_own() {
 #[test]
 fn a_status_other_than_0_is_an_error_with_the_end_of_standard_error() {
     let sc = threads(2);
-    let (e, line) = (sc.range(0..4, 2).pipe(sh("cat; echo once >&2; echo twice >&2; exit 3")).collect().unwrap_err(), line!());
+    let (e, line) =
+        (sc.range(0..4, 2).pipe(sh("cat; echo once >&2; echo twice >&2; exit 3")).collect().unwrap_err(), line!());
     let text = e.to_string();
-    for part in ["Subprocess exited with status 3. Command ran: sh -c cat;", "once\ntwice", &format!("pipe.rs:{line}:")] {
+    for part in ["Subprocess exited with status 3. Command ran: sh -c cat;", "once\ntwice", &format!("pipe.rs:{line}:")]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let e = sc.range(0..4, 1).pipe(sh("kill -9 $$")).collect().unwrap_err();
     assert!(matches!(cause(&e), Error::PipeStatus { status, .. } if status == "137 (signal 9)"), "{e}");
     let e = sc.range(0..4, 1).pipe(sh("for i in $(seq 3000); do echo line $i; done >&2; exit 1")).count().unwrap_err();
-    assert!(matches!(cause(&e), Error::PipeStatus { stderr, .. } if stderr.len() <= 4096 && stderr.ends_with("line 3000")), "{e}");
+    assert!(
+        matches!(cause(&e), Error::PipeStatus { stderr, .. } if stderr.len() <= 4096 && stderr.ends_with("line 3000")),
+        "{e}"
+    );
     // Tried again as the master says.
     let dir = TempDir::new();
     let retry = context("local[1,2]");
@@ -121,9 +133,11 @@ fn much_data_both_ways_and_readers_that_stop() {
 #[test]
 fn an_error_upstream_and_a_panic_of_the_printer_are_what_is_reported() {
     let sc = threads(1);
-    let e = sc.range(0..5000, 1).map(|x| if x == 4000 { panic!("upstream") } else { x }).pipe("cat").count().unwrap_err();
+    let e =
+        sc.range(0..5000, 1).map(|x| if x == 4000 { panic!("upstream") } else { x }).pipe("cat").count().unwrap_err();
     assert!(e.to_string().contains("panicked: upstream"), "{e}");
-    let (e, line) = (sc.range(0..2, 1).pipe(Pipe::printing(["cat"], |_, _| panic!("printer"))).count().unwrap_err(), line!());
+    let (e, line) =
+        (sc.range(0..2, 1).pipe(Pipe::printing(["cat"], |_, _| panic!("printer"))).count().unwrap_err(), line!());
     assert!(e.to_string().contains("panicked: printer") && e.to_string().contains(&format!("pipe.rs:{line}:")), "{e}");
 }
 #[test]

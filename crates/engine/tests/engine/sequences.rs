@@ -17,7 +17,8 @@ fn text(text: &str) -> Vec<u8> {
 }
 /// The header of a file of texts and integers, byte by byte.
 fn header(packed: u8, blocks: u8, codec: &str) -> Vec<u8> {
-    let mut out = [b"SEQ\x06".to_vec(), text("org.apache.hadoop.io.Text"), text("org.apache.hadoop.io.IntWritable")].concat();
+    let mut out =
+        [b"SEQ\x06".to_vec(), text("org.apache.hadoop.io.Text"), text("org.apache.hadoop.io.IntWritable")].concat();
     out.extend([packed, blocks]);
     if packed > 0 {
         out.extend(text(codec));
@@ -75,7 +76,8 @@ fn what_is_written_without_packing_is_what_the_format_says() {
     let (dir, sc) = (TempDir::new(), threads(1));
     sc.parallelize([("to".to_owned(), 2), ("be".to_owned(), -1)], 1).save_as_sequence_file(dir.at("out")).unwrap();
     let bytes = fs::read(dir.at("out/part-00000")).unwrap();
-    let start = [b"SEQ\x06".to_vec(), text("org.apache.hadoop.io.Text"), text("org.apache.hadoop.io.IntWritable")].concat();
+    let start =
+        [b"SEQ\x06".to_vec(), text("org.apache.hadoop.io.Text"), text("org.apache.hadoop.io.IntWritable")].concat();
     let start = [start, vec![0, 0, 0, 0, 0, 0]].concat();
     assert_eq!(bytes[..start.len()], start);
     let records = b"\0\0\0\x07\0\0\0\x03\x02to\0\0\0\x02\0\0\0\x07\0\0\0\x03\x02be\xFF\xFF\xFF\xFF";
@@ -138,7 +140,10 @@ fn other_classes_codecs_and_versions_are_named() {
     fails("negative", [header(0, 0, ""), vec![0xFF, 0xFF, 0xFF, 0xFE, 0, 0, 0, 0]].concat(), "negative");
     fails("huge", [header(0, 0, ""), vec![0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]].concat(), "out of bounds");
     fails("marker", [header(0, 0, ""), vec![0xFF; 20]].concat(), "not that of its header");
-    let e = sc.parallelize([(1, 1)], 1).save_as_sequence_file(Output::to(dir.at("x")).codec(Codec::SnappyFramed)).unwrap_err();
+    let e = sc
+        .parallelize([(1, 1)], 1)
+        .save_as_sequence_file(Output::to(dir.at("x")).codec(Codec::SnappyFramed))
+        .unwrap_err();
     assert!(matches!(&e, Error::Output { .. }) && e.to_string().contains("Hadoop has no codec"), "{e}");
 }
 #[test]
