@@ -16,7 +16,7 @@ enum Inner<W: Write> {
     Zstd(ZstdFrames<W>),
     Lz4(Box<lz4_flex::frame::FrameEncoder<W>>),
     Blocks(BlockWriter<W>),
-    SnappyFramed(snap::write::FrameEncoder<W>),
+    SnappyFramed(Box<snap::write::FrameEncoder<W>>),
 }
 use Inner::*;
 
@@ -35,7 +35,7 @@ impl<W: Write> Encoder<W> {
                 Lz4(Box::new(lz4_flex::frame::FrameEncoder::with_frame_info(info, to)))
             }
             Some(Codec::Snappy) => Blocks(BlockWriter::snappy(to)),
-            Some(Codec::SnappyFramed) => SnappyFramed(snap::write::FrameEncoder::new(to)),
+            Some(Codec::SnappyFramed) => SnappyFramed(Box::new(snap::write::FrameEncoder::new(to))),
         })
     }
     /// As Hadoop's codec of this name packs, within its own files: LZ4 in blocks, not in a frame.

@@ -26,7 +26,7 @@ pub(super) fn pairs<K: Writable, V: Writable>(
         at(site);
         chunk.as_slice().iter().try_for_each(|(k, v)| match codec {
             None => out.record(k, v),
-            Some(_) => out.into_block(k, v),
+            Some(_) => out.add_to_block(k, v),
         })
     })?;
     out.finish()
@@ -73,7 +73,7 @@ impl Pairs<'_> {
         }
         Ok(())
     }
-    fn into_block<K: Writable, V: Writable>(&mut self, key: &K, value: &V) -> Result<()> {
+    fn add_to_block<K: Writable, V: Writable>(&mut self, key: &K, value: &V) -> Result<()> {
         let Block { records, key_lens, keys, value_lens, values } = &mut self.block;
         let (before_key, before_value) = (keys.len(), values.len());
         key.write_to(keys);
