@@ -399,6 +399,20 @@ impl SparkContext {
         ran.and_then(|results| counted.map(|()| results))
     }
 
+    /// Runs something that is to happen once, however many lanes there are: the first does it, all learn what came of it.
+    pub(crate) fn once<R: Data>(&self, action: Action, f: impl FnOnce() -> Result<R>) -> Result<R> {
+        let Some(backend) = &self.inner.backend else { return f() };
+        let number = self.inner.ids.jobs.load(Relaxed);
+        let label = Label { number, name: action.name, site: action.site, tasks: 1 };
+        let mine = match backend.lane() {
+            0 => f().map(|done| vec![(0, Arc::new(done) as Block)]),
+            _ => Ok(Vec::new()),
+        };
+        let all = backend.gather(&label, mine)?;
+        let (_, done) = all.first().expect("the first lane gave its result");
+        Ok(done.downcast_ref::<R>().expect("equal labels carry equal types").clone())
+    }
+
     /// Whether this thread may run a job on this context now.
     pub(crate) fn may_run(&self, action: Action) -> Result<()> {
         let Action { name, site } = action;
