@@ -13,7 +13,7 @@ use crate::{
     state::{Attempt, Running, Store},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Mutex, OnceLock},
 };
 use winterbourne_base::{Duration, IntoDuration, Time, conf::keys};
@@ -85,7 +85,7 @@ impl<T: Data> DStream<T> {
         let (window, slide) = (self.duration(site, "window", window), self.duration(site, "slide", slide));
         let one = self.child("map", site, move |r, _| Ok(r.map_at(site, |x| ((), x))));
         let options = InverseOptions::default().num_partitions(1);
-        one.inverse_at("reduce_by_window_inverse", site, (f, inverse), window, slide, options, |(), x| x)
+        one.inverse_at("reduce_by_window_inverse", site, (f, inverse), (window, slide), options, |(), x| x)
     }
     /// How many records there are in the window: one number, 0 too, but none before the first record ever. Each batch is
     /// counted once. Keeps state, as
@@ -123,7 +123,7 @@ impl<T: Data> DStream<T> {
             }))
         });
         let (options, counts) = (InverseOptions::default().num_partitions(1), (|a, b| a + b, |a, b| a - b));
-        one.inverse_at("count_by_window", site, counts, window, slide, options, |(), n| n)
+        one.inverse_at("count_by_window", site, counts, (window, slide), options, |(), n| n)
     }
     /// How often each record is in the window; those that are not are not there. Each batch is counted once. Keeps state, as
     /// [`reduce_by_key_and_window_inverse`](DStream::reduce_by_key_and_window_inverse) does.
@@ -187,7 +187,7 @@ impl<T: Data> DStream<T> {
         let ones = self.child("map", site, move |r, _| Ok(r.map_at(site, |x| (x, 1))));
         let options = InverseOptions { partitions, ..InverseOptions::default() }.filter(|_, n: &u64| *n > 0);
         let counts = (|a, b| a + b, |a, b| a - b);
-        ones.inverse_at("count_by_value_and_window", site, counts, window, slide, options, |x, n| (x, n))
+        ones.inverse_at("count_by_value_and_window", site, counts, (window, slide), options, |x, n| (x, n))
     }
 }
 
@@ -243,7 +243,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         let site = Site::caller();
         let (window, slide) = (self.duration(site, "window", window), self.duration(site, "slide", slide));
         let (kind, options) = ("reduce_by_key_and_window_inverse", InverseOptions::default());
-        self.inverse_at(kind, site, (f, inverse), window, slide, options, |k, v| (k, v))
+        self.inverse_at(kind, site, (f, inverse), (window, slide), options, |k, v| (k, v))
     }
     /// [`reduce_by_key_and_window_inverse`](DStream::reduce_by_key_and_window_inverse) with options: a filter, a number of
     /// partitions.
@@ -275,17 +275,15 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         let site = Site::caller();
         let (window, slide) = (self.duration(site, "window", window), self.duration(site, "slide", slide));
         let kind = "reduce_by_key_and_window_inverse";
-        self.inverse_at(kind, site, (f, inverse), window, slide, options, |k, v| (k, v))
+        self.inverse_at(kind, site, (f, inverse), (window, slide), options, |k, v| (k, v))
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn inverse_at<E: Data>(
         &self,
         kind: &'static str,
         site: Site,
         (f, inverse): (impl Fn(V, V) -> V + Send + Sync + 'static, impl Fn(V, V) -> V + Send + Sync + 'static),
-        window: Duration,
-        slide: Duration,
+        (window, slide): (Duration, Duration),
         options: InverseOptions<K, V>,
         emit: impl Fn(K, V) -> E + Send + Sync + 'static,
     ) -> DStream<E>
@@ -409,9 +407,8 @@ impl<K: Key, V: Wire> Batches<K, V> {
             }
         }
         for (b, rdd) in now {
-            if !next.contains_key(&b) {
-                enter.push(rdd.clone());
-                next.insert(b, rdd);
+            if let Entry::Vacant(new) = next.entry(b) {
+                enter.push(new.insert(rdd).clone());
             }
         }
         let is_something = !mark.is_empty() || !enter.is_empty();
