@@ -2,6 +2,7 @@
 //!
 //! - [`time`]: points in time, durations and intervals, in whole milliseconds;
 //! - [`clock`]: the only way to learn the time or to wait for it, real and manual;
+//! - [`process`]: other programs, fed and read through pipes;
 //! - [`mod@thread`] and [`signal`]: named threads, and what Ctrl-C means;
 //! - [`storage`] and [`journal`]: the only way to keep something, on a disk or a simulated one, and records in order;
 //! - [`failpoint`]: places where tests let a process die;
@@ -22,6 +23,7 @@ pub mod conf;
 pub mod failpoint;
 pub mod journal;
 pub mod memory;
+pub mod process;
 pub mod signal;
 pub mod storage;
 pub mod thread;

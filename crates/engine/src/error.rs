@@ -89,6 +89,89 @@ pub enum Error {
         /// Where the input was defined.
         site: Site,
     },
+    /// A file of records that were stored is damaged, or holds something else.
+    #[error("{} is damaged or holds something else, at byte {offset}: {why}, wanted by the input at {site}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, in bytes; of one that is compressed, of what it unpacks to.
+        offset: u64,
+        /// What is wrong.
+        why: String,
+        /// Where the input was defined.
+        site: Site,
+    },
+    /// Binary records of a length that none can have.
+    #[error(
+        "`{operator}` at {site} was asked for records of {asked} bytes; the length must be positive, and at most {most} (spark.files.maxWholeSize)"
+    )]
+    RecordLength {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// The length asked for.
+        asked: usize,
+        /// The largest there may be.
+        most: u64,
+    },
+    /// The directory that an action is to write is there already.
+    #[error(
+        "Output directory {} already exists, wanted by the output at {site}; nothing was written. Remove it, choose another, or set spark.hadoop.validateOutputSpecs to false to write over it",
+        path.display()
+    )]
+    OutputExists {
+        /// The directory.
+        path: PathBuf,
+        /// Where the action was called.
+        site: Site,
+    },
+    /// An output file or directory could not be written.
+    #[error("{doing} {}, wanted by the output at {site}: {source}", path.display())]
+    Output {
+        /// What was being done: creating, writing, moving, removing.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Where the action was called.
+        site: Site,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A record cannot be written: its `Serialize` says so.
+    #[error("a record cannot be written by the output at {site}: {why}")]
+    Unwritable {
+        /// Where the action was called.
+        site: Site,
+        /// What its `Serialize` says.
+        why: String,
+    },
+    /// The process of a `pipe` could not be started or talked to.
+    #[error("Cannot run program \"{program}\" ({doing}), wanted by the `pipe` at {site}: {source}")]
+    Pipe {
+        /// What was being done.
+        doing: &'static str,
+        /// The first word of its command.
+        program: String,
+        /// Where `pipe` was called.
+        site: Site,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The process of a `pipe` ended otherwise than with status 0.
+    #[error(
+        "Subprocess exited with status {status}. Command ran: {command}; wanted by the `pipe` at {site}; the end of its standard error: {stderr}"
+    )]
+    PipeStatus {
+        /// Its exit status, or the signal that ended it.
+        status: String,
+        /// The command with its arguments.
+        command: String,
+        /// Where `pipe` was called.
+        site: Site,
+        /// The end of what it wrote to standard error.
+        stderr: String,
+    },
     /// `reduce`, `first` and their like on nothing.
     #[error(
         "empty collection: `{action}` at {site} needs at least one element; ask `is_empty` or use `fold` or `take`"

@@ -13,6 +13,7 @@ mod barrier;
 mod blocks;
 mod broadcast;
 mod chunk;
+mod codec;
 mod context;
 #[cfg(doctest)]
 mod contracts;
@@ -29,12 +30,16 @@ mod job;
 pub mod lineage;
 mod listener;
 mod master;
+mod object;
+mod output;
 mod pair;
+mod pipe;
 pub mod plan;
 mod pool;
 mod random;
 mod rdd;
 mod scope;
+mod sequence;
 mod share;
 mod show;
 mod site;
@@ -50,6 +55,7 @@ pub use accumulator::{
 pub use barrier::{BarrierTaskContext, BarrierTaskInfo, RddBarrier};
 pub use broadcast::Broadcast;
 pub use chunk::{CHUNK, Chunk};
+pub use codec::{Codec, Encoder, NoCodec, why_not_text};
 pub use context::{
     Canceller, ContextBuilder, Counts, SparkContext, SparkFiles, SparkJobInfo, SparkStageInfo, StatusTracker,
 };
@@ -67,17 +73,20 @@ pub use listener::{
     StageInfo, TaskEnd, TaskInfo, TaskOutcome,
 };
 pub use master::{Master, MasterError};
+pub use output::Output;
 pub use pair::{Hashed, RangePartitioner};
+pub use pipe::Pipe;
 pub use rdd::{
     Beside, BoundedDouble, ByFloat, ByOrd, Dependency, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd,
     Sampling, Shape, StatCounter, Within,
 };
 pub use scope::{JobScope, LocalProperties};
+pub use sequence::Writable;
 pub use show::show;
 pub use site::Site;
 pub use source::{
+    binary::PortableDataStream,
     lines::{LineCut, LineCutter},
-    listed::why_not_text,
 };
 pub use task::{Task, TaskContext, TaskMetrics, at};
 pub use text::{Split, Text};

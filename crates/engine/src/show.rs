@@ -15,15 +15,18 @@ use std::fmt::{self, Display, Write};
 /// ```
 pub fn show<T: Serialize + ?Sized>(record: &T) -> String {
     let mut out = String::new();
-    match record.serialize(Shower { out: &mut out }) {
+    match show_to(&mut out, record) {
         Ok(()) => out,
-        // Only a Serialize implementation of the user's own can fail; its message is the best there is.
         Err(e) => format!("<not serialisable: {e}>"),
     }
 }
+/// Appends the text form of a record. Only a `Serialize` implementation of the user's own can fail.
+pub(crate) fn show_to<T: Serialize + ?Sized>(out: &mut String, record: &T) -> Result<(), Failed> {
+    record.serialize(Shower { out })
+}
 
 #[derive(Debug)]
-struct Failed(String);
+pub(crate) struct Failed(String);
 impl Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -105,7 +108,11 @@ impl<'a> ser::Serializer for Shower<'a> {
     type SerializeStructVariant = List<'a>;
     plain!(serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
         serialize_i128: i128, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
-        serialize_u128: u128, serialize_char: char, serialize_str: &str);
+        serialize_u128: u128, serialize_char: char);
+    fn serialize_str(self, x: &str) -> Done {
+        self.out.push_str(x);
+        Ok(())
+    }
     fn serialize_f32(self, x: f32) -> Done {
         // The shortest text that reads back as this f32.
         let text = if x != 0.0 && !(1e-3..1e7).contains(&x.abs()) { format!("{x:e}") } else { x.to_string() };

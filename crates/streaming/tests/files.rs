@@ -317,7 +317,7 @@ fn one_bad_file_costs_nobody_a_batch_and_is_read_once_it_is_good() {
     symlink(&target, b.scratch.path("link")).unwrap();
     let _socket = UnixListener::bind(b.scratch.path("socket")).unwrap();
     fs::write(b.scratch.0.join(std::ffi::OsStr::from_bytes(b"\xff")), "x").unwrap();
-    b.write("packed.zst", "?", 2);
+    b.write("packed.xz", "?", 2);
     b.write("good", "good", 2);
     b.batch(&["good"]);
     b.batch(&[]);
@@ -452,6 +452,7 @@ fn a_batch_says_which_files_it_has_and_what_it_leaves_out() {
 }
 #[test]
 fn packed_files_are_unpacked() {
+    use winterbourne_engine::{Codec, Encoder};
     // The bytes of "zip\nped\n" in gzip.
     let packed =
         [31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 171, 202, 44, 224, 42, 72, 77, 225, 2, 0, 141, 160, 105, 195, 8, 0, 0, 0];
@@ -459,4 +460,12 @@ fn packed_files_are_unpacked() {
     fs::write(b.scratch.path("a.gz"), packed).unwrap();
     b.scratch.touch("a.gz", 2);
     b.batch(&["zip", "ped"]);
+    for codec in [Codec::Zstd, Codec::Bzip2, Codec::Lz4, Codec::Snappy, Codec::SnappyFramed, Codec::Zlib] {
+        let mut packed = Encoder::new(Some(codec), Vec::new());
+        packed.write_all(codec.to_string().as_bytes()).unwrap();
+        let name = format!("b.{}", codec.ending());
+        fs::write(b.scratch.path(&name), packed.finish().unwrap()).unwrap();
+        b.scratch.touch(&name, 2);
+        b.batch(&[&codec.to_string()]);
+    }
 }

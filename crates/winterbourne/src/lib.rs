@@ -13,9 +13,9 @@ pub use winterbourne_base::{
     time::{milliseconds, minutes, seconds},
 };
 pub use winterbourne_engine::{
-    BoundedDouble, BoxError, Broadcast, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator,
-    OnBadRecord, Order, PartialResult, RangePartitioner, Rdd, Sampling, SparkContext, StatCounter, TaskContext, Text,
-    Total, Within,
+    BoundedDouble, BoxError, Broadcast, Codec, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator,
+    OnBadRecord, Order, Output, PartialResult, Pipe, PortableDataStream, RangePartitioner, Rdd, Sampling, SparkContext,
+    StatCounter, TaskContext, Text, Total, Within, Writable,
 };
 pub use winterbourne_streaming::{
     BadRecord, DStream, FileStreamOptions, Intake, Operator, OutputPartition, Parent, RddQueue, Receiver, State,
@@ -55,8 +55,8 @@ pub mod prelude {
         time::{milliseconds, minutes, seconds},
     };
     pub use winterbourne_engine::{
-        BoxError, Broadcast, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord, Order,
-        RangePartitioner, Rdd, Sampling, SparkContext, TaskContext, Text, Total,
+        BoxError, Broadcast, Codec, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord,
+        Order, Output, Pipe, RangePartitioner, Rdd, Sampling, SparkContext, TaskContext, Text, Total,
     };
     pub use winterbourne_streaming::{
         DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
@@ -68,4 +68,6 @@ pub mod prelude {
 mod guide {
     #[doc = include_str!("../../../docs/guide.md")]
     struct Guide;
+    #[doc = include_str!("../../../docs/guide-rdds.md")]
+    struct Rdds;
 }

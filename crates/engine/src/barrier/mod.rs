@@ -27,14 +27,12 @@ impl Barriers {
     fn has(&self, id: RddId) -> bool {
         self.ids.lock().expect("plain set").contains(&id)
     }
+    #[inline]
     pub(crate) fn are_used(&self) -> bool {
         self.any.load(Relaxed)
     }
     /// Whether the stage that computes `tasks` partitions of `last` is a barrier stage: the operator that asked for it.
     pub(crate) fn of_stage(&self, last: &dyn Node, tasks: usize) -> Result<Option<Site>> {
-        if !self.are_used() {
-            return Ok(None);
-        }
         let (mut asks, mut todo, mut seen, mut all) = (None, vec![last], HashSet::new(), Vec::new());
         while let Some(node) = todo.pop() {
             if !seen.insert(node.meta().id) {

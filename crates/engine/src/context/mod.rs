@@ -124,8 +124,9 @@ impl SparkContext {
     /// A context of this configuration. `spark.app.name` must be set; `spark.master` is `local[*]` unless set.
     ///
     /// # Errors
-    /// [`Error::Conf`] for an unknown key or a value that cannot be used, [`Error::Master`] for an unknown master,
-    /// [`Error::Threads`] if the system gives no thread.
+    /// [`Error::Conf`](crate::Error::Conf) for an unknown key or a value that cannot be used,
+    /// [`Error::Master`](crate::Error::Master) for an unknown master, [`Error::Threads`](crate::Error::Threads) if the
+    /// system gives no thread.
     pub fn new(conf: impl Into<SparkConf>) -> Result<Self> {
         ContextBuilder::new(conf).start()
     }

@@ -270,7 +270,8 @@ impl SparkContext {
         let spec =
             |(number, partition)| Spec::new(StageId(stage), partition, n, meta.name, meta.site).numbered(0, number);
         // Nothing to run: a job for its map stages.
-        let barrier = !partitions.is_empty() && self.is_barrier(root, partitions.len())?;
+        let barrier =
+            self.inner.barriers.are_used() && !partitions.is_empty() && self.is_barrier(root, partitions.len())?;
         last(begun, Tasks { specs: partitions.into_iter().enumerate().map(spec).collect(), barrier })
     }
     /// Whether tasks that compute so many partitions of `last` run all at once.
@@ -396,6 +397,20 @@ impl SparkContext {
         let failed = ran.is_err();
         let counted = Registry::count(added.into_iter().map(|(_, u)| if failed { u.only_kept() } else { u }));
         ran.and_then(|results| counted.map(|()| results))
+    }
+
+    /// Runs something that is to happen once, however many lanes there are: the first does it, all learn what came of it.
+    pub(crate) fn once<R: Data>(&self, action: Action, f: impl FnOnce() -> Result<R>) -> Result<R> {
+        let Some(backend) = &self.inner.backend else { return f() };
+        let number = self.inner.ids.jobs.load(Relaxed);
+        let label = Label { number, name: action.name, site: action.site, tasks: 1 };
+        let mine = match backend.lane() {
+            0 => f().map(|done| vec![(0, Arc::new(done) as Block)]),
+            _ => Ok(Vec::new()),
+        };
+        let all = backend.gather(&label, mine)?;
+        let (_, done) = all.first().expect("the first lane gave its result");
+        Ok(done.downcast_ref::<R>().expect("equal labels carry equal types").clone())
     }
 
     /// Whether this thread may run a job on this context now.

@@ -5,9 +5,9 @@ use std::{
     collections::{BTreeMap, VecDeque},
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, Weak,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{
-            AtomicBool, AtomicU8,
+            AtomicBool, AtomicU8, AtomicU64,
             Ordering::{Acquire, Relaxed, Release},
         },
     },
@@ -31,8 +31,8 @@ pub(crate) struct Job {
     pub(crate) action: Action,
     pub(crate) properties: LocalProperties,
     pub(crate) cancel: Cancel,
-    /// Its stages, once planned.
-    stages: OnceLock<Range<u64>>,
+    /// Its stages, once planned: from, and to before.
+    stages: [AtomicU64; 2],
     /// The tasks that run now.
     tasks: Mutex<Weak<Around>>,
     status: AtomicU8,
@@ -46,17 +46,22 @@ impl Job {
             action,
             properties,
             cancel: Cancel::default(),
-            stages: OnceLock::new(),
+            stages: Default::default(),
             tasks: Mutex::new(Weak::new()),
             status: AtomicU8::new(0),
             bus: bus.is_listened().then(|| bus.clone()),
         }
     }
     pub(crate) fn planned(&self, stages: Range<u64>) {
-        let _ = self.stages.set(stages);
+        // The end last: read the other way round, it is never one half of a range.
+        self.stages[0].store(stages.start, Relaxed);
+        self.stages[1].store(stages.end, Release);
     }
     pub(crate) fn stages(&self) -> Range<u64> {
-        self.stages.get().cloned().unwrap_or(0..0)
+        match self.stages[1].load(Acquire) {
+            0 => 0..0,
+            end => self.stages[0].load(Relaxed)..end,
+        }
     }
     pub(crate) fn has_stage(&self, stage: StageId) -> bool {
         self.stages().contains(&stage.0)

@@ -1,9 +1,6 @@
 //! Text files that somebody listed before: exactly these, and of each exactly the bytes it had then.
-use super::{
-    splits,
-    text_file::{Packed, Reader, unread},
-};
-use crate::{Chunk, Counters, Flow, Rdd, Site, SparkContext, Text, lineage::Count};
+use super::{splits, text_file::Reader};
+use crate::{Chunk, Codec, Counters, Flow, Rdd, Site, SparkContext, Text, lineage::Count};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -27,7 +24,7 @@ impl SparkContext {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     pub fn text_files_at(&self, site: Site, files: Vec<(PathBuf, u64)>) -> Rdd<Text> {
-        let whole = |p: &Path| Packed::by_name(p).is_some();
+        let whole = |p: &Path| Codec::of(p).is_some();
         let packed = Arc::new(splits::pack(files, self.default_parallelism(), whole));
         self.leaf("text_files", site, Count::known(packed.len()), move |p, task| {
             let (packed, counters) = (packed.clone(), task.around.counters.clone());
@@ -47,20 +44,6 @@ impl SparkContext {
                 }
             }))
         })
-    }
-}
-
-/// Why a file of this name cannot be read as text, if it cannot: it is compressed in a way this build does not know.
-///
-/// ```
-/// use winterbourne_engine::why_not_text;
-/// assert_eq!(why_not_text("a.txt.gz".as_ref()), None);
-/// assert!(why_not_text("a.txt.zst".as_ref()).unwrap().contains("zstd"));
-/// ```
-pub fn why_not_text(path: &Path) -> Option<String> {
-    match Packed::by_name(path)? {
-        Packed::Gzip | Packed::Zlib => None,
-        Packed::Other(format) => Some(unread(format)),
     }
 }
 

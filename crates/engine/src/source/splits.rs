@@ -2,11 +2,11 @@
 //!
 //! A path is a file, a directory (not recursive), a glob, or several of these between commas. Names that begin with `.`
 //! or `_` are hidden. Cuts follow Hadoop's arithmetic, so that partition counts are the ones Spark's users know.
-use crate::{Error, Result, Site};
+use crate::{Codec, Error, Result, Site, lineage::Count};
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// The largest split; Spark's on a distributed file system.
@@ -20,12 +20,41 @@ const LEAST: u64 = 1 << 20;
 
 /// A range of bytes of one file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Split {
-    pub(super) path: Arc<PathBuf>,
-    pub(super) from: u64,
-    pub(super) to: u64,
+pub(crate) struct Split {
+    pub(crate) path: Arc<PathBuf>,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
     /// How long the file was when it was listed, if that is all that may be read of it.
-    pub(super) size: Option<u64>,
+    pub(crate) size: Option<u64>,
+}
+
+/// What files are cut into, or put together in: a partition each, found when somebody asks how many there are.
+pub(crate) struct Pieces<S> {
+    found: Arc<OnceLock<Vec<S>>>,
+    pub(crate) count: Count,
+}
+impl<S: Send + Sync + 'static> Pieces<S> {
+    pub(crate) fn of(find: impl Fn() -> Result<Vec<S>> + Send + Sync + 'static) -> Self {
+        let found = Arc::new(OnceLock::new());
+        let kept = found.clone();
+        let count = Count::later(move || {
+            let pieces = find()?;
+            Ok(kept.get_or_init(|| pieces).len())
+        });
+        Pieces { found, count }
+    }
+    /// Partition `p`. That they were found once is remembered, a failure to find them is not.
+    pub(crate) fn get(&self, p: usize) -> Result<&S> {
+        self.count.get()?;
+        Ok(&self.found.get().expect("found by counting")[p])
+    }
+}
+impl Pieces<Split> {
+    /// The files of a path, cut so that about `min` splits come out, none of which need be smaller than `least`; packed
+    /// ones are whole.
+    pub(crate) fn cut(path: String, min: usize, least: u64, site: Site) -> Self {
+        Pieces::of(move || Ok(cut(list(&path, site)?, min, least, |p| Codec::of(p).is_some())))
+    }
 }
 
 /// The files a path means, with their sizes: directories and globs in the order of names.
@@ -90,10 +119,11 @@ fn add(files: &mut Vec<(PathBuf, u64)>, path: &Path, site: Site) -> Result<()> {
     Ok(())
 }
 
-/// Cuts files so that about `min` splits come out; `whole` files are not cut. An empty file has no split.
-pub(super) fn cut(files: Vec<(PathBuf, u64)>, min: usize, whole: impl Fn(&Path) -> bool) -> Vec<Split> {
+/// Cuts files so that about `min` splits come out, of at least `least` bytes; `whole` files are not cut. An empty file has
+/// no split.
+fn cut(files: Vec<(PathBuf, u64)>, min: usize, least: u64, whole: impl Fn(&Path) -> bool) -> Vec<Split> {
     let total: u64 = files.iter().map(|f| f.1).sum();
-    let size = (total / min.max(1) as u64).clamp(1, BLOCK);
+    let size = (total / min.max(1) as u64).clamp(least, BLOCK);
     let mut out = Vec::new();
     for (path, len) in files {
         let whole = whole(&path);
@@ -111,6 +141,36 @@ fn cut_one(path: PathBuf, len: u64, by: u64, whole: bool, size: Option<u64>, mut
     if from < len {
         take(Split { path, from, to: len, size });
     }
+}
+
+/// Cuts files at multiples of `unit`, into splits as large as they may be.
+pub(super) fn cut_records(files: Vec<(PathBuf, u64)>, unit: u64, whole: impl Fn(&Path) -> bool) -> Vec<Split> {
+    let (by, mut out) = ((BLOCK / unit * unit).max(unit), Vec::new());
+    for (path, len) in files {
+        let whole = whole(&path);
+        cut_one(path, len, by, whole, None, |split| out.push(split));
+    }
+    out
+}
+
+/// Puts whole files together, in their order, until each group has `enough` bytes; empty files come along. With nothing
+/// being enough, all are one group.
+pub(super) fn gather(files: Vec<(PathBuf, u64)>, enough: u64) -> Vec<Vec<PathBuf>> {
+    let (mut out, mut load) = (Vec::<Vec<PathBuf>>::new(), None::<u64>);
+    for (path, len) in files {
+        match (&mut load, out.last_mut()) {
+            (Some(have), Some(open)) => {
+                open.push(path);
+                *have += len;
+            }
+            _ => {
+                out.push(vec![path]);
+                load = Some(len);
+            }
+        }
+        load = load.filter(|have| enough == 0 || *have < enough);
+    }
+    out
 }
 
 /// Cuts files that were listed before, of these lengths, and packs the pieces in their order into partitions of about
@@ -144,7 +204,7 @@ mod tests {
 
     #[test]
     fn split_counts_are_hadoops() {
-        let count = |lens: &[u64], min| cut(lens.iter().map(|&n| ("f".into(), n)).collect(), min, |_| false).len();
+        let count = |lens: &[u64], min| cut(lens.iter().map(|&n| ("f".into(), n)).collect(), min, 1, |_| false).len();
         for (lens, min, expect) in [
             (&[9u64][..], 2, 3), // 4 + 4 + 1
             (&[9], 5, 9),
@@ -158,7 +218,7 @@ mod tests {
         ] {
             assert_eq!(count(lens, min), expect, "{lens:?} in {min}");
         }
-        assert_eq!(cut(vec![("f".into(), 1 << 30)], 4, |_| true).len(), 1);
+        assert_eq!(cut(vec![("f".into(), 1 << 30)], 4, 1, |_| true).len(), 1);
     }
     #[test]
     fn small_files_share_partitions_and_large_ones_are_cut() {
@@ -182,11 +242,36 @@ mod tests {
         assert_eq!(zipped.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
     }
     #[test]
+    fn whole_files_are_put_together() {
+        for (lens, enough, expect) in [
+            (&[][..], 1, vec![]),
+            (&[1u64, 1, 1], 2, vec![2, 1]),
+            (&[5, 1, 1, 0, 0], 5, vec![1, 4]),
+            (&[0, 0], 0, vec![2]),
+            (&[3, 3], 0, vec![2]),
+            (&[0, 9, 9], 9, vec![2, 1]),
+        ] {
+            let groups = gather(lens.iter().map(|n| ("f".into(), *n)).collect(), enough);
+            assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), expect, "{lens:?} by {enough}");
+        }
+    }
+    #[test]
+    fn records_are_not_cut() {
+        let splits = |len, unit| cut_records(vec![("f".into(), len)], unit, |_| false);
+        for (len, unit, expect) in
+            [(0, 3, 0), (9, 3, 1), (BLOCK * 2, 3, 2), (BLOCK * 5, BLOCK * 2, 3), (BLOCK * 3, 1 << 40, 1)]
+        {
+            let got = splits(len, unit);
+            assert_eq!(got.len(), expect, "{len} of {unit}");
+            assert!(got.iter().all(|s| s.from % unit == 0) && got.last().is_none_or(|s| s.to == len));
+        }
+    }
+    #[test]
     fn splits_cover_the_file_without_overlap() {
         for len in [1u64, 7, 100, 12345] {
             for min in [1, 2, 3, 50] {
                 let mut at = 0;
-                for s in cut(vec![("f".into(), len)], min, |_| false) {
+                for s in cut(vec![("f".into(), len)], min, 1, |_| false) {
                     assert_eq!(s.from, at);
                     at = s.to;
                 }

@@ -1,16 +1,10 @@
 //! Text files as RDDs of lines.
 use super::{
     lines::{LineCut, LineCutter, Want},
-    splits::{self, Split},
-    zlib::ZlibReader,
+    open::{Input, shrunk},
+    splits::{Pieces, Split},
 };
-use crate::{Chunk, Counters, Error, Flow, Rdd, Result, Site, SparkContext, Text, lineage::Count};
-use std::{
-    fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
-    path::Path,
-    sync::{Arc, OnceLock},
-};
+use crate::{Chunk, Codec, Counters, Error, Flow, Rdd, Result, Site, SparkContext, Text};
 
 /// How much is read at once: small enough that the allocator hands the same warm pages back again and again.
 const BLOCK: usize = 64 << 10;
@@ -23,8 +17,9 @@ impl SparkContext {
     /// that begin with `.` or `_` are left out. Lines end at `\n`, `\r\n` or `\r`; a leading byte-order mark is
     /// dropped; bytes that are not UTF-8 become U+FFFD and are counted ([`SparkContext::counts`]).
     ///
-    /// A name that ends in `.gz` is read as gzip, one in `.deflate` as zlib, each in one partition; several archives in a
-    /// row are one file. Names that tell of another compression (`.bz2`, `.zst`, `.lz4`, `.snappy`) are refused.
+    /// A name that ends in `.gz`, `.deflate`, `.bz2`, `.zst`, `.lz4`, `.snappy` or `.sz` is unpacked ([`Codec`]), each in
+    /// one partition; several archives in a row are one file. Names that tell of another compression (`.xz`, `.lzo`, `.br`,
+    /// `.zip`) are refused.
     ///
     /// Files are cut into about `min_partitions` splits (of at most 128 MiB, by Hadoop's arithmetic: a tiny file asked
     /// for in two may come in three) and read in parallel; a line belongs to the split in which it starts. An empty
@@ -45,18 +40,10 @@ impl SparkContext {
     /// ```
     #[track_caller]
     pub fn text_file(&self, path: impl Into<String>, min_partitions: usize) -> Rdd<Text> {
-        let (site, path) = (Site::caller(), path.into());
-        let splits = Arc::new(OnceLock::new());
-        let found = splits.clone();
-        let partitions = Count::later(move || {
-            let listed = splits::cut(splits::list(&path, site)?, min_partitions, |p| Packed::by_name(p).is_some());
-            Ok(found.get_or_init(|| listed).len())
-        });
-        let counted = partitions.clone();
-        self.leaf("text_file", site, partitions, move |p, task| {
-            counted.get()?;
-            let split: &Split = &splits.get().expect("found by counting")[p];
-            let mut reader = Reader::open(split.clone(), site)?;
+        let site = Site::caller();
+        let splits = Pieces::cut(path.into(), min_partitions, 1, site);
+        self.leaf("text_file", site, splits.count.clone(), move |p, task| {
+            let mut reader = Reader::open(splits.get(p)?.clone(), site)?;
             let counters = task.around.counters.clone();
             Ok(Flow::splittable(task, move || {
                 let Some(cut) = reader.next_block()? else { return Ok(None) };
@@ -67,34 +54,11 @@ impl SparkContext {
     }
 }
 
-/// How a file is compressed, by the ending of its name. Such a file cannot be cut.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Packed {
-    Gzip,
-    Zlib,
-    /// Known, and not read by this build.
-    Other(&'static str),
-}
-impl Packed {
-    pub(super) fn by_name(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-            "gz" => Some(Packed::Gzip),
-            "deflate" => Some(Packed::Zlib),
-            "bz2" => Some(Packed::Other("bzip2")),
-            "zst" => Some(Packed::Other("zstd")),
-            "lz4" => Some(Packed::Other("lz4")),
-            "snappy" => Some(Packed::Other("snappy")),
-            _ => None,
-        }
-    }
-}
-
 /// Reads the lines that start within a split: skips up to the first line end, finishes its last line.
 pub(super) struct Reader {
     split: Split,
-    site: Site,
     /// The file from byte `at` on, unpacked.
-    file: Box<dyn Read + Send>,
+    file: Input,
     cutter: LineCutter,
     /// Offset of the next byte to read.
     at: u64,
@@ -108,40 +72,18 @@ pub(super) struct Reader {
 }
 impl Reader {
     pub(super) fn open(mut split: Split, site: Site) -> Result<Self> {
-        let failed = |doing, source| Error::Input { doing, path: split.path.to_path_buf(), site, source };
-        let mut file = File::open(&*split.path).map_err(|e| failed("opening", e))?;
-        let size = split.size.unwrap_or(u64::MAX);
-        if split.size.is_some() {
-            let len = file.metadata().map_err(|e| failed("looking at", e))?.len();
-            if len < size {
-                return Err(failed("reading", shrunk(len, size)));
-            }
-        }
         let mut least = split.size.unwrap_or(0);
         // One byte earlier: if it ends a line, the first line of this split is whole.
         let at = split.from.saturating_sub(1);
-        let packed = Packed::by_name(&split.path);
-        if packed.is_some() {
+        if Codec::of(&split.path).is_some() {
             // How long it is unpacked nobody knows before its end.
             split.to = u64::MAX;
             least = 0;
         }
-        let file: Box<dyn Read + Send> = match packed {
-            None => {
-                file.seek(SeekFrom::Start(at)).map_err(|e| failed("seeking in", e))?;
-                Box::new(file.take(size - at))
-            }
-            Some(Packed::Gzip) => {
-                Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(BLOCK, file.take(size))))
-            }
-            Some(Packed::Zlib) => Box::new(ZlibReader::new(BufReader::with_capacity(BLOCK, file.take(size)))),
-            Some(Packed::Other(format)) => {
-                return Err(failed("unpacking", io::Error::new(io::ErrorKind::Unsupported, unread(format))));
-            }
-        };
+        let file = Input::open(&split.path, at, split.size, site)?;
         let skip_first = split.from > 0;
         let cutter = LineCutter::new(LONGEST_LINE);
-        Ok(Reader { split, site, file, cutter, at, mark: 0, skip_first, ended: false, least })
+        Ok(Reader { split, file, cutter, at, mark: 0, skip_first, ended: false, least })
     }
     pub(super) fn next_block(&mut self) -> Result<Option<LineCut>> {
         while !self.ended {
@@ -152,7 +94,7 @@ impl Reader {
             }
             let mut buf = self.cutter.buffer(BLOCK);
             let have = buf.len() - BLOCK;
-            let got = self.read(&mut buf[have..])?;
+            let got = self.file.read(&mut buf[have..])?;
             buf.truncate(have + got);
             let mark =
                 if start == 0 && have == 0 && buf.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
@@ -161,8 +103,7 @@ impl Reader {
             self.at += got as u64;
             self.ended = got == 0;
             if self.ended && self.at < self.least {
-                let (path, source) = (self.split.path.to_path_buf(), shrunk(self.at, self.least));
-                return Err(Error::Input { doing: "reading", path, site: self.site, source });
+                return Err(self.file.failed("reading", shrunk(self.at, self.least)));
             }
             let cut = self.cut(buf, start + mark as u64)?;
             if !cut.lines.is_empty() {
@@ -170,18 +111,6 @@ impl Reader {
             }
         }
         Ok(None)
-    }
-    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
-        loop {
-            match self.file.read(into) {
-                Ok(n) => return Ok(n),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    let path = self.split.path.to_path_buf();
-                    return Err(Error::Input { doing: "reading", path, site: self.site, source });
-                }
-            }
-        }
     }
     /// Cuts a buffer whose first byte is the file's byte `start`.
     fn cut(&mut self, buf: Vec<u8>, start: u64) -> Result<LineCut> {
@@ -199,19 +128,10 @@ impl Reader {
         });
         if cut.oversized > 0 {
             let path = self.split.path.to_path_buf();
-            return Err(Error::LineTooLong { path, offset: start, limit: LONGEST_LINE, site: self.site });
+            return Err(Error::LineTooLong { path, offset: start, limit: LONGEST_LINE, site: self.file.site() });
         }
         Ok(cut)
     }
-}
-/// A file that was cut down since it was listed.
-fn shrunk(len: u64, size: u64) -> io::Error {
-    let why = format!("it has {len} bytes now and had {size} when it was listed; put it back as it was");
-    io::Error::new(io::ErrorKind::UnexpectedEof, why)
-}
-/// Why a compressed file is not read.
-pub(super) fn unread(format: &str) -> String {
-    format!("{format} files are not read yet: unpack it, or use gzip")
 }
 /// Where the line at `offset` starts, a byte-order mark before it counted in.
 fn line_start(offset: u64, mark: u64) -> u64 {

@@ -1,5 +1,4 @@
 //! Files that are added to a context.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
 use std::fs;
 use winterbourne_engine::Error;

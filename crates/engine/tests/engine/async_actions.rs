@@ -154,7 +154,7 @@ fn stop_cancels_and_waits_for_them() {
 fn a_context_may_end_while_nobody_waits() {
     for _ in 0..10 {
         let sc = threads(2);
-        let _ = sc.range(0..1000, 4).count_async();
+        drop(sc.range(0..1000, 4).count_async());
         let last = sc.range(0..1000, 4).map(|x| (x % 3, x)).reduce_by_key(|a, b| a + b).count_async();
         drop(sc);
         assert_eq!(last.get().unwrap(), 3);

@@ -1,5 +1,4 @@
 //! Broadcast values.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
 use std::sync::Arc;
 use winterbourne_engine::{Error, TaskCause};

@@ -41,6 +41,12 @@ pub(crate) fn everywhere<R: PartialEq + Debug + Send + 'static>(
     local
 }
 
+/// The names in a directory, sorted; none if there is no directory.
+pub(crate) fn listed(dir: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    sorted(entries.map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8")).collect())
+}
+
 /// A directory that is gone when dropped.
 pub(crate) struct TempDir(PathBuf);
 impl TempDir {
@@ -63,6 +69,11 @@ impl TempDir {
         let path = self.at(name);
         std::fs::write(&path, bytes).expect("writing a temporary file");
         path
+    }
+    /// The same for a file that may be there: as a new one, because file systems wait for the disk when a file is cut.
+    pub(crate) fn again(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        let _ = std::fs::remove_file(self.at(name));
+        self.file(name, bytes)
     }
     pub(crate) fn dir(&self, name: &str) -> String {
         let path = self.at(name);

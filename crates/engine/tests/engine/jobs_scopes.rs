@@ -1,5 +1,4 @@
 //! Local properties: groups, tags, descriptions and their like, as guards.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
 use winterbourne_engine::{Error, TaskContext};
 

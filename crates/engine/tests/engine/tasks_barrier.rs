@@ -1,5 +1,4 @@
 //! Barrier stages.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};

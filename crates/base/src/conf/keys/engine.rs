@@ -60,7 +60,17 @@ keys! {
     CLEAN_CHECKPOINTS: bool = "spark.cleaner.referenceTracking.cleanCheckpoints" { no_effect: super::LATER, default: Some("false") }
 
     /// Whether saving over an existing directory is refused.
-    VALIDATE_OUTPUT_SPECS: bool = "spark.hadoop.validateOutputSpecs" { no_effect: super::LATER, default: Some("true") }
+    VALIDATE_OUTPUT_SPECS: bool = "spark.hadoop.validateOutputSpecs" { default: Some("true") }
+
+    /// The most bytes of files that `binary_files` puts into one partition.
+    FILES_MAX_PARTITION_BYTES: Bytes = "spark.files.maxPartitionBytes" { default: Some("128m") }
+
+    /// What opening a file costs `binary_files`, as bytes that could be read meanwhile.
+    FILES_OPEN_COST: Bytes = "spark.files.openCostInBytes" { default: Some("4m") }
+
+    /// The most bytes, unpacked, of a file that is to be in memory as a whole: `whole_text_files`, `to_array` of
+    /// `binary_files`. At most 4 GiB less a byte.
+    FILES_MAX_WHOLE: Bytes = "spark.files.maxWholeSize" { default: Some("1g") }
 
     /// Whether input splits without a byte give no partition.
     IGNORE_EMPTY_SPLITS: bool = "spark.hadoopRDD.ignoreEmptySplits" { no_effect: Some("empty files never have a partition"), default: Some("true") }

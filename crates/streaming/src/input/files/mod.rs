@@ -37,7 +37,7 @@ impl StreamingContext {
     ///
     /// **Move files in when they are complete**: write them elsewhere on the same file system, or under a hidden name, and
     /// rename. The batch of t takes the files modified until t that no batch took before, in the order of their times, and
-    /// of each the bytes it has then; the last line needs no end. An empty file is waited for. Lines, `.gz` and partitions
+    /// of each the bytes it has then; the last line needs no end. An empty file is waited for. Lines, packed files and partitions
     /// are as for [`SparkContext::text_files_at`].
     ///
     /// Not read, but counted ([`FileStreamOptions::counts`]) and said once in the log: files that were there before the
