@@ -26,8 +26,8 @@ fn served<T: winterbourne_engine::Wire>(
     let (server, port) = listen();
     let seen = send(&source(&ssc, port));
     let ears = Ears::on(&ssc);
-    ssc.start().unwrap();
-    accept(&server).write_all(bytes).unwrap();
+    ssc.start().expect("a good graph");
+    accept(&server).write_all(bytes).expect("an open connection");
     let info = ears.receiver_stopped();
     clock.set(at(1));
     let records = next(&seen).1;
@@ -108,8 +108,8 @@ fn the_bytes_behind_a_record_of_a_socket_count_against_the_buffer() {
 /// All records until the stream ends.
 fn until_the_end<T: winterbourne_engine::Data>(ssc: &StreamingContext, stream: &DStream<T>) -> Vec<T> {
     let seen = send(stream);
-    ssc.start().unwrap();
-    ssc.await_termination().unwrap();
+    ssc.start().expect("a good graph");
+    ssc.await_termination().expect("good batches");
     seen.try_iter().flat_map(|(_, records)| records).collect()
 }
 #[test]
@@ -224,12 +224,12 @@ fn process(
         seen = Some(send(&stream(&ssc)));
         Ok(ssc)
     });
-    let mut stepper = ssc.unwrap().start_stepped().unwrap();
+    let mut stepper = ssc.expect("a good program").start_stepped().expect("a start");
     while stepper.next_time() <= at(until) {
         clock.set(stepper.next_time().max(clock.now()));
-        stepper.step().unwrap();
+        stepper.step().expect("a good batch");
     }
-    seen.unwrap().try_iter().map(|(time, records)| (second(time), records)).collect()
+    seen.expect("it was built").try_iter().map(|(time, records)| (second(time), records)).collect()
 }
 #[test]
 fn numbers_are_due_by_time_and_a_restart_continues_with_the_next() {
