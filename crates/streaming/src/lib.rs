@@ -32,7 +32,9 @@ pub use events::{BatchInfo, ListenerId, OutputInfo, StreamingEvent, StreamingLis
 pub use input::{
     FileCounts, FileStreamOptions, Input, Planned, QueueOptions, RddQueue, ReceiverWatch, StreamFile, Supply, Tick,
 };
-pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState, SocketReceiver, Stopped, StoreError, Tolerated};
+pub use receive::{
+    Intake, Receiver, ReceiverInfo, ReceiverState, SocketBytes, SocketReceiver, Stopped, StoreError, Tolerated,
+};
 pub use state::State;
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
 pub use winterbourne_engine::BoxError;

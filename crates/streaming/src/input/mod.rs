@@ -6,15 +6,19 @@
 //!
 //! [`plan`]: Input::plan
 //! [`read`]: Input::read
+mod constant;
 mod files;
 mod node;
 mod queue;
+mod rate;
 mod receiver;
 
+pub(crate) use constant::ConstantInput;
 pub use files::{FileCounts, FileStreamOptions, StreamFile};
 pub(crate) use node::{InputNode, PlannedInput, add_input};
 pub(crate) use queue::QueueInput;
 pub use queue::{QueueOptions, RddQueue};
+pub(crate) use rate::RateInput;
 pub(crate) use receiver::ReceiverInput;
 
 use crate::{durable::Durable, receive::ReceiverInfo};

@@ -12,6 +12,8 @@ use winterbourne_engine::{BoxError, CHUNK, Chunk, Data, Error, Flow, Rdd, Shape,
 pub(crate) struct ReceiverInput<T: Data> {
     pub(crate) stream: Arc<ReceiverStream<T>>,
     pub(crate) site: Site,
+    /// Why its records would not come back after a restart as they were, if so.
+    pub(crate) again: Result<(), &'static str>,
 }
 
 /// Blocks of one input, by number: the number of the input in its context changes when the program does.
@@ -30,6 +32,9 @@ impl<T: Data> Input<T> for ReceiverInput<T> {
     fn attach(&mut self, durable: &Durable) -> Result<(), BoxError> {
         self.stream.attach(durable.received.input(durable.operator_id()));
         Ok(())
+    }
+    fn recoverable(&self) -> Result<(), String> {
+        self.again.map_err(str::to_owned)
     }
     fn load(&mut self, saved: &[u8]) -> Result<(), BoxError> {
         self.stream.load(postcard::from_bytes(saved)?);

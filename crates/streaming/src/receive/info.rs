@@ -28,6 +28,8 @@ pub struct ReceiverInfo {
     pub invalid_utf8: u64,
     /// Records dropped because they were longer than `spark.streaming.receiver.maxLineLength`.
     pub oversized: u64,
+    /// Frames dropped because they could not be decoded.
+    pub undecodable: u64,
     /// Records of batches that a restart found unfinished, or that windows look back on, and that are gone because
     /// `spark.streaming.receiver.writeAheadLog.enable` was false.
     pub lost_records: u64,

@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) restart_delay: Duration,
     /// The longest record, in bytes.
     pub(crate) max_record: usize,
+    /// The longest frame, in bytes.
+    pub(crate) max_frame: u64,
     /// Whether the end of a connection is a failure, so that the receiver is called again.
     pub(crate) reconnects: bool,
     /// Whether the write-ahead log was asked for by name.
@@ -47,6 +49,7 @@ impl Settings {
             block_interval: conf.value(keys::BLOCK_INTERVAL)?.unwrap_or_else(|| default_block_interval(batch)),
             buffer_bytes: conf.value(keys::RECEIVER_BUFFER_SIZE)?.0,
             restart_delay: conf.value(keys::RECEIVER_RESTART_DELAY)?,
+            max_frame: conf.value(keys::RAW_MAX_BLOCK_SIZE)?.0,
             max_record: conf.value(keys::RECEIVER_MAX_LINE)?.as_usize(),
             reconnects: conf.value(keys::SOCKET_RECONNECT)?,
             wants_log: conf.value(keys::RECEIVER_WAL_ENABLE)? == Some(true),

@@ -49,6 +49,7 @@ pub(super) struct State<T: Data> {
     pub(super) waits: u64,
     pub(super) invalid_utf8: u64,
     pub(super) oversized: u64,
+    pub(super) undecodable: u64,
 }
 
 impl<T: Data> State<T> {
@@ -76,6 +77,7 @@ impl<T: Data> State<T> {
             waits: 0,
             invalid_utf8: 0,
             oversized: 0,
+            undecodable: 0,
         }
     }
 
@@ -98,6 +100,7 @@ impl<T: Data> State<T> {
             buffered_bytes: self.room.held(),
             invalid_utf8: self.invalid_utf8,
             oversized: self.oversized,
+            undecodable: self.undecodable,
             lost_records: self.lost_records,
             waits: self.waits,
         }

@@ -225,6 +225,7 @@ impl<T: Data> ReceiverStream<T> {
         match what {
             Tolerated::InvalidUtf8 => state.invalid_utf8 += n,
             Tolerated::OversizedRecord => state.oversized += n,
+            Tolerated::Undecodable => state.undecodable += n,
         }
     }
 }

@@ -35,8 +35,8 @@ keys! {
     /// Whether a socket receiver connects again when the other side closes.
     SOCKET_RECONNECT: bool = "spark.streaming.socket.reconnect" { default: Some("true") }
 
-    /// The largest block that a raw socket stream accepts.
-    RAW_MAX_BLOCK_SIZE: Bytes = "spark.streaming.raw.maxBlockSizeBytes" { no_effect: super::LATER, default: Some("1g"), rule: Rule::Positive }
+    /// The longest frame that a raw socket stream accepts; a longer one ends the connection.
+    RAW_MAX_BLOCK_SIZE: Bytes = "spark.streaming.raw.maxBlockSizeBytes" { default: Some("1g"), rule: Rule::Positive }
 
     /// How old a file may be, by its modification time, when a file stream first sees it; older ones are left out and
     /// counted.
