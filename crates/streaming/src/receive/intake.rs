@@ -79,7 +79,7 @@ impl<T: Data> Intake<T> {
 
     /// As [`store`](Self::store), of a record that holds about so many bytes in memory.
     pub(super) fn store_one_sized(&self, record: T, bytes: usize) -> Result<(), Stopped> {
-        self.stream.put(self.run, bytes, |buffer, bytes, now| buffer.push(record, bytes, now))
+        self.stream.put(self.run, load(1, bytes), |buffer, bytes, now| buffer.push(record, bytes, now))
     }
 
     /// Stores records, estimated at `size_of::<T>()` bytes each, in one block. Large vectors are not copied.
