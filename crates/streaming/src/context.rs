@@ -309,7 +309,7 @@ impl StreamingContext {
     }
     /// Stops the stream and waits until it has stopped. [`Stop::gracefully`] finishes what was received first, within
     /// `spark.streaming.gracefulStopTimeout`; [`Stop::now`] cancels the running batch and undoes it. The SparkContext is
-    /// stopped too, unless told otherwise. From within a batch (a `foreach_rdd` body, say) or a listener the stop is only
+    /// stopped too, unless told otherwise. From within a batch (a `foreach_rdd` body, say, or the closure of a record) or a listener the stop is only
     /// asked for: it happens when the batch is done. Before `start` the context is merely marked; a second call waits
     /// for the first, and may turn a graceful stop into one at once.
     pub fn stop(&self, how: Stop) {

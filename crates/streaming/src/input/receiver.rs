@@ -1,7 +1,8 @@
 //! Receivers as inputs: the blocks received until a tick are what belongs to its batch.
-use super::{Input, Planned, ReceiverWatch, Supply, Tick};
+use super::{BatchMeasure, Input, Planned, ReceiverWatch, Supply, Tick};
 use crate::{
     durable::Durable,
+    rate::Sample,
     receive::{BlockId, Content, Gone, Logged, ReceiverStream},
 };
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,10 @@ impl<T: Data> Input<T> for ReceiverInput<T> {
             );
         }
         Ok(rdd(sc, self.site, found))
+    }
+    fn measured(&mut self, batch: &BatchMeasure) {
+        let BatchMeasure { records, done_us, processing_us, scheduling_delay_us, .. } = *batch;
+        self.stream.measured(Sample { done_us, records, processing_us, scheduling_delay_us });
     }
     fn settle(&mut self, plan: Allotment) {
         self.stream.release(&plan.numbers().map(|n| self.id(n)).collect::<Vec<_>>());

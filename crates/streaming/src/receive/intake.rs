@@ -5,6 +5,7 @@ use std::sync::Arc;
 use winterbourne_engine::Data;
 
 use super::stream::ReceiverStream;
+use crate::rate::Load;
 
 /// Where a [`Receiver`](super::Receiver) puts what it receives. Cheap to clone, for receivers with threads of their
 /// own.
@@ -14,6 +15,10 @@ use super::stream::ReceiverStream;
 /// *Waiting.* While the stream holds `spark.streaming.receiver.bufferSize` bytes, the `store` methods block until a
 /// batch is done with some of them, or until the receiver is told to stop; those who wait are served in order. What is
 /// larger than the bound by itself is taken when nothing else is held.
+///
+/// *Rates.* They also block until `spark.streaming.receiver.maxRate`, `spark.streaming.receiver.maxByteRate` and, under
+/// back-pressure, the estimated rate allow it. Records that are stored together come in together, when as many as they are
+/// may have come since.
 #[derive(Clone)]
 pub struct Intake<T: Data> {
     pub(super) stream: Arc<ReceiverStream<T>>,
@@ -58,6 +63,10 @@ pub enum Tolerated {
     Undecodable,
 }
 
+fn load(records: usize, bytes: usize) -> Load {
+    Load { records: records as u64, bytes: bytes as u64 }
+}
+
 impl<T: Data> Intake<T> {
     /// Stores one record, estimated at `size_of::<T>()` bytes.
     ///
@@ -65,7 +74,7 @@ impl<T: Data> Intake<T> {
     ///
     /// [`Stopped`]: the record was not taken.
     pub fn store(&self, record: T) -> Result<(), Stopped> {
-        self.stream.put(self.run, size_of::<T>(), |buffer, bytes, now| buffer.push(record, bytes, now))
+        self.stream.put(self.run, load(1, size_of::<T>()), |buffer, bytes, now| buffer.push(record, bytes, now))
     }
 
     /// As [`store`](Self::store), of a record that holds about so many bytes in memory.
@@ -92,7 +101,8 @@ impl<T: Data> Intake<T> {
         if records.is_empty() {
             return if self.is_stopped() { Err(Stopped) } else { Ok(()) };
         }
-        self.stream.put(self.run, bytes, |buffer, bytes, now| buffer.push_all(records, bytes, now))
+        let load = load(records.len(), bytes);
+        self.stream.put(self.run, load, |buffer, bytes, now| buffer.push_all(records, bytes, now))
     }
 
     /// Stores records as a block of their own, and returns when they are durable: when a restart of the program would find

@@ -18,6 +18,9 @@
 //! `spark.streaming.receiver.bufferSize`: at the bound the receiver blocks in `store` until a batch is done. `spark.streaming.blockQueueSize` is accepted and
 //! bounds nothing: there is no queue between cutting a block and keeping it, and bytes say more than blocks do.
 //!
+//! *Rates.* A store first waits until the rate allows it (`rate::Limiter`), then for room. Under back-pressure whoever makes
+//! batches says how they went, and the rate follows (`rate::Pid`).
+//!
 //! INVARIANT: nothing here knows a graph, a batch or an RDD; whoever allocates blocks decides what they belong to.
 
 mod block;

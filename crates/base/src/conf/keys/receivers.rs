@@ -19,8 +19,12 @@ keys! {
 
     /// The most records that each receiver takes in per second; zero or less for no limit.
     RECEIVER_MAX_RATE: Option<u64> = "spark.streaming.receiver.maxRate" {
-        no_effect: super::LATER,
         rule: Rule::Limit, unit: Unit::Of("records/s"), unset: "no limit"
+    }
+
+    /// The most bytes that each receiver takes in per second, as it estimates them.
+    RECEIVER_MAX_BYTE_RATE: Option<Bytes> = "spark.streaming.receiver.maxByteRate" {
+        rule: Rule::Positive, unset: "no limit"
     }
 
     /// How long a receiver that failed waits before it is started again.
