@@ -153,7 +153,7 @@ impl StreamingContext {
     pub fn set_console(&self, console: impl io::Write + Send + 'static) {
         *self.inner.console.lock().expect("plain handle") = Arc::new(Mutex::new(console));
     }
-    /// Every stream keeps its RDDs at least this long, for [`transform`](DStream::transform) bodies and other threads
+    /// Every stream keeps its RDDs at least this long, for [`transform`](crate::DStream::transform) bodies and other threads
     /// that look back.
     pub fn remember(&self, duration: Duration) {
         let mut parts = self.graph().parts();

@@ -50,7 +50,7 @@ impl<K, V, S> Iterator for Updates<K, V, S> {
 impl<K, V, S> ExactSizeIterator for Updates<K, V, S> {}
 
 impl<K: Data, S: Data> DStream<(K, S)> {
-    /// As [`StateSpec::migrate`], for the stream that `update_state_by_key` returns.
+    /// As [`StateSpec::migrate`](crate::StateSpec::migrate), for the stream that `update_state_by_key` returns.
     pub fn migrate<Old: Wire>(self, f: impl Fn(Old) -> S + Send + Sync + 'static) -> Self
     where
         S: Wire,
