@@ -146,8 +146,8 @@ mod tests {
         }
     }
 
-    /// A source that offers `offer` records per second to batches that can process `capacity` per second and cost
-    /// `fixed_us` each; microseconds of simulated time, batch after batch. The delays of the batches from `from` on.
+    /// A source that offers `offer` records per second to batches that can process `capacity` per second, both
+    /// by the number of the batch. How late the batches from `from` on begin, in intervals, and their records.
     fn plant(
         interval_ms: u64,
         batches: u64,

@@ -65,9 +65,7 @@ impl Settings {
             log_attempts: conf.value(keys::RECEIVER_WAL_MAX_FAILURES)?,
         })
     }
-}
 
-impl Settings {
     /// Until a batch was measured.
     pub(crate) fn initial_rate(&self) -> Option<u64> {
         self.bounded(self.backpressure.and_then(|b| b.initial_rate))

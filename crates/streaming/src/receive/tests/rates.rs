@@ -1,17 +1,14 @@
 //! Rates of a receiver: what may come in, and when.
 
-use std::sync::mpsc::{TryRecvError, channel};
+use std::sync::mpsc::{Receiver as Channel, TryRecvError, channel};
 
 use super::{Rig, Script, at, next};
 use crate::rate::Sample;
-use crate::receive::{Intake, ReceiverState};
+use crate::receive::{Intake, Receiver, ReceiverState};
 use winterbourne_base::conf::keys;
 
 /// Stores 0, 1, 2 … one by one, and says so.
-fn counting() -> (
-    Script<impl FnMut(&Intake<u64>) -> Result<(), winterbourne_engine::BoxError> + Send + 'static>,
-    std::sync::mpsc::Receiver<u64>,
-) {
+fn counting() -> (impl Receiver<u64>, Channel<u64>) {
     let (stored, seen) = channel();
     let receiver = Script(move |intake: &Intake<u64>| {
         for n in 0.. {
