@@ -166,8 +166,11 @@ fn an_iterator_is_refused_where_a_restart_would_repeat_it() {
     assert!(errors[0].what.contains("an iterator begins anew in the next process"), "{}", errors[0].what);
 }
 #[test]
-#[ignore = "run by the next test, with lines on its standard input"]
 fn child_that_reads_lines() {
+    // Run by the next test, with lines on its standard input.
+    if std::env::var_os("READ_STANDARD_INPUT").is_none() {
+        return;
+    }
     let ssc = real(&[], 5);
     let stream = ssc.stdin_stream();
     let lines = until_the_end(&ssc, &stream);
@@ -176,7 +179,8 @@ fn child_that_reads_lines() {
 #[test]
 fn the_lines_of_standard_input_are_received_until_its_end() {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_that_reads_lines", "--ignored", "--nocapture"])
+        .args(["--exact", "child_that_reads_lines", "--nocapture"])
+        .env("READ_STANDARD_INPUT", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
