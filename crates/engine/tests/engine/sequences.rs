@@ -122,6 +122,17 @@ fn splits_share_a_file_at_its_syncs() {
     }
 }
 #[test]
+fn splits_in_which_nothing_starts_are_empty() {
+    let (dir, sc) = (TempDir::new(), threads(2));
+    // Each pair is longer than a split may be short, so that a sync comes in every third split or so.
+    let pairs: Vec<(i32, Vec<u8>)> = (0..12).map(|i| (i, vec![i as u8; 300_000])).collect();
+    sc.parallelize(pairs.clone(), 1).save_as_sequence_file(dir.at("out")).unwrap();
+    let read = sc.sequence_file::<i32, Vec<u8>>(dir.at("out"), 1000);
+    let sizes = read.glom().map(|pairs| pairs.len()).collect().unwrap();
+    assert!(sizes.len() > 30 && sizes.iter().filter(|n| **n == 0).count() > 20, "{sizes:?}");
+    assert!(read.collect().unwrap() == pairs);
+}
+#[test]
 fn other_classes_codecs_and_versions_are_named() {
     let (dir, sc) = (TempDir::new(), threads(1));
     sc.parallelize([("a".to_owned(), 1)], 1).save_as_sequence_file(dir.at("out")).unwrap();
