@@ -92,6 +92,28 @@ fn results_are_handed_over_as_tasks_end() {
     assert_eq!(*handed.lock().unwrap(), [(0, 6 + 7 + 8 + 9), (1, 3 + 4 + 5)]);
 }
 #[test]
+fn what_comes_while_the_handler_is_busy_is_handed_over_after() {
+    // The first call waits for the task that starts last: until then another thread brings a result, and goes on.
+    let sc = threads(2);
+    let (last, begun) = mpsc::channel();
+    let handed = Arc::new(Mutex::new(Vec::new()));
+    let seen = handed.clone();
+    let f = move |p: usize, flow: Flow<u64>, task: &Task| {
+        if p == 2 {
+            last.send(()).unwrap();
+        }
+        count(p, flow, task)
+    };
+    sc.run_job_with(&sc.range(0..6, 3), vec![0, 1, 2], f, move |i, _| {
+        if seen.lock().unwrap().is_empty() {
+            begun.recv().unwrap();
+        }
+        seen.lock().unwrap().push(i);
+    })
+    .unwrap();
+    assert_eq!(sorted(handed.lock().unwrap().clone()), [0, 1, 2]);
+}
+#[test]
 fn a_handler_that_panics_ends_the_job() {
     for n in [1, 3] {
         let sc = threads(n);
