@@ -154,11 +154,13 @@ proptest! {
     fn time_outs_equal_their_twin_after_a_restart(
         batches in records(), timeout in 0..5u64, killed in 1..16usize, partitions in 1..5usize, every in 1..4u64,
     ) {
+        prop_assume!(batches.len() > 1);
         let dir = TempDir::new();
         let tape = Tape::default();
         batches.iter().for_each(|b| tape.push(b.iter().map(|(k, n)| k * 10 + n)));
         let (told, _) = twin(timeout, &batches, &[]);
-        let killed = killed.min(batches.len());
+        // The last batch is the second program's in any case.
+        let killed = killed.min(batches.len() - 1);
         let run = |place: &str, from: usize, to: usize, partitions| {
             let clock = ManualClock::new(at(from as u64));
             let mut out = None;
