@@ -1,4 +1,5 @@
 //! Compressed files: read and written whole, by the ending of the name.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
 use std::{fs, io::Write};
 use winterbourne_engine::{Codec, Encoder, Error, Output, TaskCause};
@@ -80,9 +81,10 @@ fn what_is_written_packed_is_read_again_by_every_reader() {
         let bytes = Output::to(at("bytes")).codec(codec);
         numbers
             .save_as_files(bytes, |numbers, file| {
-                Ok(for n in numbers {
-                    file.write_all(&n.to_be_bytes())?
-                })
+                for n in numbers {
+                    file.write_all(&n.to_be_bytes())?;
+                }
+                Ok(())
             })
             .unwrap();
         let records = sc.binary_records(at("bytes"), 8).map(|r| u64::from_be_bytes(r.try_into().unwrap()));

@@ -39,7 +39,7 @@ fn records_come_back_in_order_from_any_number_of_splits() {
         assert!(read.collect().unwrap() == all, "{min}");
     }
     let path = dir.at("out");
-    assert_eq!(everywhere(2, move |sc| Ok(sc.object_file::<Record>(path.as_str(), 5).count()?)), 20_000);
+    assert_eq!(everywhere(2, move |sc| sc.object_file::<Record>(path.as_str(), 5).count()), 20_000);
     // Nothing, and records of nothing.
     sc.parallelize(Vec::<u64>::new(), 2).save_as_object_file(dir.at("none")).unwrap();
     assert_eq!(sc.object_file::<String>(dir.at("none"), 3).count().unwrap(), 0);

@@ -1,4 +1,5 @@
 //! Hadoop's sequence files: as Java writes them, there and back, and damage.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
 use proptest::prelude::*;
 use std::{fs, io::Write};

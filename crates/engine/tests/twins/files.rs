@@ -1,4 +1,5 @@
 //! Files in and out against `std::fs`: what is saved, read byte by byte; what lies in a directory, read as records.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::context;
 use proptest::prelude::*;
 use std::{
