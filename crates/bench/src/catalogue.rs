@@ -50,8 +50,10 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "W3",
-        what: "inverse-reduced window of 10 s every second over --keys keys.",
-        state: Waits("reduce_by_key_and_window with an inverse function"),
+        what: "reduce_by_key_and_window_inverse over a window of 10 s, slide 1 s, --keys keys (100000, then 1000000), --n\n\
+               records a batch (100000), 60 batches; values summed up in each. Variants without a checkpoint directory and,\n\
+               `, checkpoint 10`, with a checkpoint in every tenth batch, in --directory.",
+        state: Here(workload::w3::run),
     },
     Entry {
         name: "W4",

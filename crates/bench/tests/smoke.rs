@@ -96,6 +96,15 @@ fn w2sock_loses_no_line() {
 }
 
 #[test]
+fn w3_keeps_a_window_of_ten_batches() {
+    let rows = rows("W3 --keys 300 --n 70 --threads 2", None);
+    assert_eq!(rows.len(), 2);
+    for row in rows.values() {
+        assert_eq!((number(row, "window_sum"), number(row, "keys")), (700, 300), "{row}");
+    }
+}
+
+#[test]
 fn w4_keeps_state_with_and_without_checkpoints() {
     let rows = rows("W4 --keys 500 --n 70 --threads 2", None);
     assert_eq!(rows.len(), 8);
@@ -188,7 +197,6 @@ fn says_what_it_cannot_do() {
     let list = program("--list", None);
     assert!(list.status.success() && String::from_utf8_lossy(&list.stdout).contains("Not there yet"));
     for (line, expect) in [
-        ("W3", "it waits for reduce_by_key_and_window"),
         ("W9", "it waits for the Kafka direct stream"),
         ("W77", "there is no workload W77"),
         ("", "usage:"),

@@ -1,16 +1,15 @@
 //! [`StreamingContext`]: the handle a program builds its graph with, starts and stops. `launch` is what happens between
-//! `start` and the first batch, `continued` how a program comes by a context that may have a past.
+//! `start` and the first batch, `continued` how a program comes by a context that may have a past,
+//! `sources` where records come from.
 mod continued;
 mod launch;
+mod sources;
 
 use crate::{
-    BoxError, DStream, Error, GraphError, Health, ListenerId, Receiver, Result, StreamingListener, StreamingState,
-    StreamingStatus,
+    BoxError, Error, GraphError, Health, ListenerId, Result, StreamingListener, StreamingState, StreamingStatus,
     batch::{self, BatchLog, Command, Control, Stepper, Stop},
     durable::Expect,
     graph::Graph,
-    input::{Input, QueueInput, QueueOptions, RddQueue, ReceiverInput, add_input},
-    receive::{self, ReceiverStream, SocketReceiver},
 };
 use std::{
     io,
@@ -22,7 +21,7 @@ use std::{
     thread::JoinHandle,
 };
 use winterbourne_base::{Clock, Duration, IntoDuration, SparkConf, SystemClock, Time, conf::keys, signal, thread};
-use winterbourne_engine::{Data, Site, SparkContext, Text, Wire};
+use winterbourne_engine::{Site, SparkContext};
 
 type Console = Arc<Mutex<dyn io::Write + Send>>;
 
@@ -154,7 +153,7 @@ impl StreamingContext {
     pub fn set_console(&self, console: impl io::Write + Send + 'static) {
         *self.inner.console.lock().expect("plain handle") = Arc::new(Mutex::new(console));
     }
-    /// Every stream keeps its RDDs at least this long, for [`transform`](DStream::transform) bodies and other threads
+    /// Every stream keeps its RDDs at least this long, for [`transform`](crate::DStream::transform) bodies and other threads
     /// that look back.
     pub fn remember(&self, duration: Duration) {
         let mut parts = self.graph().parts();
@@ -211,73 +210,6 @@ impl StreamingContext {
     #[doc(alias = "removeStreamingListener")]
     pub fn remove_streaming_listener(&self, listener: ListenerId) -> bool {
         self.inner.control.bus.remove(listener)
-    }
-
-    /// Lines of UTF-8 text from a TCP server, which this connects to as a client. Lines end at `\n`, `\r\n` or `\r`; bytes
-    /// that are not UTF-8 are replaced and counted; a line longer than `spark.streaming.receiver.maxLineLength` is
-    /// dropped and counted. When the server cannot be reached or ends the connection, it is tried again after
-    /// `spark.streaming.receiverRestartDelay`; with `spark.streaming.socket.reconnect` false the end of the connection is
-    /// the end of the stream.
-    #[doc(alias = "socketTextStream")]
-    #[track_caller]
-    pub fn socket_text_stream(&self, host: impl Into<String>, port: u16) -> DStream<Text> {
-        let host = host.into();
-        let param = format!("{host}:{port}");
-        self.receive_at("socket_text_stream", Site::caller(), param, SocketReceiver::text(host, port))
-    }
-    /// The records of a receiver of your own; see [`Receiver`]. Where there is a checkpoint directory they are written to a
-    /// log first, so they must be serialisable.
-    #[doc(alias = "receiverStream")]
-    #[track_caller]
-    pub fn receiver_stream<T: Wire>(&self, receiver: impl Receiver<T>) -> DStream<T> {
-        let param = receiver.name();
-        self.receive_at("receiver_stream", Site::caller(), param, receiver)
-    }
-    fn receive_at<T: Wire>(
-        &self,
-        kind: &'static str,
-        site: Site,
-        param: String,
-        receiver: impl Receiver<T>,
-    ) -> DStream<T> {
-        let control = &self.inner.control;
-        let settings = receive::Settings::of(self.sc.conf(), self.inner.batch).unwrap_or_else(|e| {
-            self.graph().wrong(site, e.to_string());
-            receive::Settings::of(&SparkConf::empty(), self.inner.batch).expect("the defaults are good")
-        });
-        let bus = control.bus.clone();
-        let setup = receive::Setup {
-            id: self.inner.receivers.fetch_add(1, Relaxed),
-            batch: self.inner.batch,
-            clock: control.clock.clone(),
-            settings,
-            events: Arc::new(move |e| bus.post(|| e.into())),
-            bell: control.bell.clone(),
-        };
-        let stream = ReceiverStream::new(setup, Box::new(receiver));
-        add_input(self, kind, site, param, ReceiverInput { stream, site })
-    }
-    /// The RDDs of a queue, one per batch; nothing while it is empty. The stream ends when the queue is closed and
-    /// empty. For tests: the records exist only in memory.
-    #[doc(alias = "queueStream")]
-    #[track_caller]
-    pub fn queue_stream<T: Data>(&self, queue: &RddQueue<T>) -> DStream<T> {
-        self.queue_at(Site::caller(), queue, QueueOptions::default())
-    }
-    /// [`queue_stream`](StreamingContext::queue_stream) with options: all at once, a default RDD.
-    #[track_caller]
-    pub fn queue_stream_with<T: Data>(&self, queue: &RddQueue<T>, options: QueueOptions<T>) -> DStream<T> {
-        self.queue_at(Site::caller(), queue, options)
-    }
-    fn queue_at<T: Data>(&self, site: Site, queue: &RddQueue<T>, options: QueueOptions<T>) -> DStream<T> {
-        let input = QueueInput::new(queue.clone(), options, site, self.inner.control.bell.clone());
-        add_input(self, "queue_stream", site, String::new(), input)
-    }
-    /// A source of your own that plans on the driver; see [`Input`]. `name` tells it from its like and is part of its
-    /// durable id.
-    #[track_caller]
-    pub fn input_stream<T: Data>(&self, name: impl Into<String>, input: impl Input<T>) -> DStream<T> {
-        add_input(self, "input_stream", Site::caller(), name.into(), input)
     }
 
     /// Checks and freezes the graph, starts the inputs and the batch loop, and returns. The first batch is the next
@@ -377,7 +309,7 @@ impl StreamingContext {
     }
     /// Stops the stream and waits until it has stopped. [`Stop::gracefully`] finishes what was received first, within
     /// `spark.streaming.gracefulStopTimeout`; [`Stop::now`] cancels the running batch and undoes it. The SparkContext is
-    /// stopped too, unless told otherwise. From within a batch (a `foreach_rdd` body, say) or a listener the stop is only
+    /// stopped too, unless told otherwise. From within a batch (a `foreach_rdd` body, say, or the closure of a record) or a listener the stop is only
     /// asked for: it happens when the batch is done. Before `start` the context is merely marked; a second call waits
     /// for the first, and may turn a graceful stop into one at once.
     pub fn stop(&self, how: Stop) {

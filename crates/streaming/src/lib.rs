@@ -2,7 +2,7 @@
 //!
 //! A stream program is a graph of (parents, slide, time → optional RDD). Every batch interval the batch loop turns what
 //! arrived into one small job per output operation. `graph` (what to compute for time t) and `receive` (what arrived)
-//! do not know each other; they meet in `batch`. Folders in the order of the flow: `receive`, `input`, `graph` and
+//! do not know each other; they meet in `batch`. Folders in the order of the flow: `rate`, `receive`, `input`, `graph` and
 //! `dstream`, `batch`. What this crate refuses to know: how a job is run (that is the engine's), HTTP, any broker.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod graph;
 mod input;
+mod rate;
 pub mod receive;
 mod state;
 
@@ -23,16 +24,19 @@ pub use batch::{
 };
 pub use context::StreamingContext;
 pub use dstream::{
-    BadRecord, DStream, MapWithStateDStream, Operator, OutputPartition, Parent, StateOptions, StateSpec, Streams,
-    Upstream,
+    BadRecord, DStream, InverseOptions, MapWithStateDStream, Operator, OutputPartition, Parent, StateOptions,
+    StateSpec, Streams, Updates, Upstream,
 };
 pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, ListenerId, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{
-    FileCounts, FileStreamOptions, Input, Planned, QueueOptions, RddQueue, ReceiverWatch, StreamFile, Supply, Tick,
+    BatchMeasure, FileCounts, FileStreamOptions, Input, Planned, QueueOptions, RddQueue, ReceiverWatch, StreamFile,
+    Supply, Tick,
 };
-pub use receive::{Intake, Receiver, ReceiverInfo, ReceiverState, SocketReceiver, Stopped, StoreError, Tolerated};
+pub use receive::{
+    Intake, Receiver, ReceiverInfo, ReceiverState, SocketBytes, SocketReceiver, Stopped, StoreError, Tolerated,
+};
 pub use state::State;
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
 pub use winterbourne_engine::BoxError;

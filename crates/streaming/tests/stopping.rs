@@ -4,6 +4,7 @@ use common::*;
 use std::{
     io::Write,
     sync::{
+        Mutex,
         atomic::Ordering::Relaxed,
         mpsc::{Receiver, channel, sync_channel},
     },
@@ -204,6 +205,49 @@ fn a_stop_from_within_foreach_rdd_does_not_deadlock() {
         ssc.await_termination().unwrap();
         assert_eq!(ssc.status().completed_batches, 1, "the stop waits for its batch");
     }
+}
+#[test]
+fn a_stop_from_the_closure_of_a_record_does_not_deadlock() {
+    for how in [Stop::now(), Stop::gracefully()] {
+        let (clock, ssc) = manual(&[]);
+        // rustc refuses to share a context with record closures; a lock, or `StreamingContext::active`, gets around that.
+        let inside = Mutex::new(ssc.clone());
+        // More tasks than threads: some run on the thread of the batches, others beside it.
+        let eight = ssc.spark_context().range(0..8, 8);
+        let stream = ssc.queue_stream_with(&RddQueue::new(), QueueOptions::default().default_rdd(eight));
+        let counted = total(&stream.map(move |n| {
+            let inside = inside.lock().unwrap().clone();
+            inside.stop(how);
+            n
+        }));
+        ssc.start().unwrap();
+        clock.set(at(1));
+        ssc.await_termination().unwrap();
+        assert_eq!((ssc.status().completed_batches, counted.load(Relaxed)), (1, 8), "the stop waits for its batch");
+    }
+}
+#[test]
+fn a_stop_at_once_ends_a_graceful_one_that_waits_for_a_deaf_receiver() {
+    let (_clock, ssc) = manual(&[("spark.streaming.gracefulStopTimeout", "1h")]);
+    let ((release, blocked), (entered, inside), (stop, told)) = (sync_channel::<()>(0), channel(), channel());
+    let deaf = ssc.receiver_stream(Script(move |intake: &Intake<u64>| {
+        let stop = stop.clone();
+        intake.on_stop(move || stop.send(()).expect("the test listens"));
+        entered.send(())?;
+        let _ = blocked.recv();
+        Ok(())
+    }));
+    total(&deaf);
+    ssc.start().unwrap();
+    next(&inside);
+    let stopper = ssc.clone();
+    let stopping = spawn("stopping", move || stopper.stop(Stop::gracefully())).unwrap();
+    next(&told);
+    // The clock stands still: only this can end the wait.
+    ssc.stop(Stop::now());
+    stopping.join().unwrap();
+    assert_eq!(ssc.state(), StreamingState::Stopped);
+    drop(release);
 }
 #[test]
 fn a_stop_from_a_listener_does_not_deadlock() {

@@ -18,8 +18,8 @@ pub use winterbourne_engine::{
     StatCounter, TaskContext, Text, Total, Within, Writable,
 };
 pub use winterbourne_streaming::{
-    BadRecord, DStream, FileStreamOptions, Intake, Operator, OutputPartition, Parent, RddQueue, Receiver, State,
-    StateSpec, Stop, StreamingContext, Upstream,
+    BadRecord, DStream, FileStreamOptions, Intake, InverseOptions, Operator, OutputPartition, Parent, RddQueue,
+    Receiver, State, StateOptions, StateSpec, Stop, StreamingContext, Updates, Upstream,
 };
 
 /// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,

@@ -3,6 +3,7 @@ pub(crate) mod w1;
 pub(crate) mod w1b;
 pub(crate) mod w2mem;
 pub(crate) mod w2sock;
+pub(crate) mod w3;
 pub(crate) mod w4;
 pub(crate) mod w5;
 pub(crate) mod w6;

@@ -167,6 +167,38 @@ impl<T: Data> Rdd<T> {
         };
         self.sc.make(shape, move |p, task| f(p, parent.flow(p, task)?, task))
     }
+    /// Partition p of the result is `f` of partition p of each of these, which have equally many partitions and are spread
+    /// alike; `f` opens by number those that it reads, in its own order. At least one.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{Flow, Rdd, Site, SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let all = [sc.range(0..4, 2), sc.range(10..14, 2)];
+    /// let sums = Rdd::narrow_all(&all, "sums", Site::caller(), |_p, open, _task| {
+    ///     let (a, b): (u64, u64) = (open(1)?.records().sum(), open(0)?.records().sum());
+    ///     Ok(Flow::from_records(std::iter::once(a + b)))
+    /// });
+    /// assert_eq!(sums.collect()?, [10 + 11 + 0 + 1, 12 + 13 + 2 + 3]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    pub fn narrow_all<U: Data>(
+        all: &[Rdd<T>],
+        name: &'static str,
+        site: Site,
+        f: impl Fn(usize, &dyn Fn(usize) -> Result<Flow<T>>, &Task) -> Result<Flow<U>> + Send + Sync + 'static,
+    ) -> Rdd<U> {
+        let first = &all[0];
+        let parents: Vec<_> = all.iter().map(|r| Link::typed(&r.op)).collect();
+        let shape = Shape {
+            name,
+            site,
+            partitions: first.op.meta.partitions.clone(),
+            deps: all.iter().map(|r| Dep::Narrow(Link::erased(&r.op))).collect(),
+            partitioner: first.op.meta.partitioner.clone(),
+            depth: all.iter().map(|r| r.op.meta.depth).max().unwrap_or(0) + 1,
+        };
+        first.sc.make(shape, move |p, task| f(p, &|i| parents[i].flow(p, task), task))
+    }
     /// A narrow operator that works chunk by chunk and remembers nothing between them.
     pub(crate) fn chunked<U: Data>(
         &self,

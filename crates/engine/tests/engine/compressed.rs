@@ -1,5 +1,4 @@
 //! Compressed files: read and written whole, by the ending of the name.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
 use std::{fs, io::Write};
 use winterbourne_engine::{Codec, Encoder, Error, Output, TaskCause};
@@ -9,8 +8,8 @@ const ALL: [Codec; 7] =
 
 fn pack(codec: Codec, text: &str) -> Vec<u8> {
     let mut encoder = Encoder::new(Some(codec), Vec::new());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
+    encoder.write_all(text.as_bytes()).expect("memory");
+    encoder.finish().expect("memory")
 }
 
 #[test]
@@ -81,10 +80,7 @@ fn what_is_written_packed_is_read_again_by_every_reader() {
         let bytes = Output::to(at("bytes")).codec(codec);
         numbers
             .save_as_files(bytes, |numbers, file| {
-                for n in numbers {
-                    file.write_all(&n.to_be_bytes())?;
-                }
-                Ok(())
+                numbers.into_iter().try_for_each(|n| Ok(file.write_all(&n.to_be_bytes())?))
             })
             .unwrap();
         let records = sc.binary_records(at("bytes"), 8).map(|r| u64::from_be_bytes(r.try_into().unwrap()));

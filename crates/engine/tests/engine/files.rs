@@ -1,5 +1,4 @@
 //! Whole files, files of bytes, and records of one length.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
 use winterbourne_engine::{Error, OnBadRecord, PortableDataStream, SparkContext};
 
@@ -19,7 +18,7 @@ fn small() -> TempDir {
     dir
 }
 fn with(key: &str, value: &str) -> SparkContext {
-    SparkContext::new(conf("local[2]").set(key, value)).unwrap()
+    SparkContext::new(conf("local[2]").set(key, value)).expect("a context")
 }
 
 #[test]

@@ -148,11 +148,12 @@ fn errors_of_the_writer_of_ones_own_format() {
     assert_eq!(listed(dir.path().to_str().unwrap()), Vec::<String>::new());
     // An upstream error does not end the records early.
     let failing = sc.range(0..3000, 1).map(|x| if x == 2500 { panic!("upstream") } else { x });
-    let count = |numbers: winterbourne_engine::Records<u64>, _: &mut dyn io::Write| {
-        assert!(numbers.count() > 9999);
-        Ok(())
-    };
-    let e = failing.save_as_files(dir.at("half"), count).unwrap_err();
+    let e = failing
+        .save_as_files(dir.at("half"), |numbers, _| {
+            assert!(numbers.count() > 9999);
+            Ok(())
+        })
+        .unwrap_err();
     assert!(e.to_string().contains("panicked: upstream"), "{e}");
 }
 #[test]

@@ -1,5 +1,4 @@
 //! Hadoop's sequence files: as Java writes them, there and back, and damage.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::*;
 use proptest::prelude::*;
 use std::{fs, io::Write};
@@ -30,11 +29,11 @@ fn header(packed: u8, blocks: u8, codec: &str) -> Vec<u8> {
 }
 fn zlib(bytes: &[u8]) -> Vec<u8> {
     let mut packed = Encoder::new(Some(Codec::Zlib), Vec::new());
-    packed.write_all(bytes).unwrap();
-    packed.finish().unwrap()
+    packed.write_all(bytes).expect("memory");
+    packed.finish().expect("memory")
 }
 fn read(sc: &SparkContext, path: &str) -> Vec<(String, i32)> {
-    sc.sequence_file(path, 1).collect().unwrap()
+    sc.sequence_file(path, 1).collect().expect("records")
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! Files in and out against `std::fs`: what is saved, read byte by byte; what lies in a directory, read as records.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use crate::common::context;
 use proptest::prelude::*;
 use std::{
@@ -15,17 +14,17 @@ impl Scratch {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("winterbourne-twins-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
+        fs::create_dir(&path).expect("a directory");
         Scratch(path)
     }
     /// Files named in the order they are given.
     fn with(files: &[Vec<u8>]) -> Self {
         let scratch = Scratch::new();
-        files.iter().enumerate().for_each(|(i, f)| fs::write(scratch.0.join(format!("f{i:03}")), f).unwrap());
+        files.iter().enumerate().for_each(|(i, f)| fs::write(scratch.0.join(format!("f{i:03}")), f).expect("a file"));
         scratch
     }
     fn path(&self) -> &str {
-        self.0.to_str().unwrap()
+        self.0.to_str().expect("UTF-8")
     }
 }
 impl Drop for Scratch {

@@ -246,9 +246,10 @@ impl Control {
         }
         StreamingStatus { state: shared.state, receivers, events_dropped: self.bus.dropped(), ..status }
     }
-    /// Whether this thread runs the batches: it must not wait for itself.
+    /// Whether this thread runs the batches, or a task: it must not wait for itself. A task may be one of a batch, whichever
+    /// thread it is on.
     pub(crate) fn is_worker(&self) -> bool {
-        self.shared().worker == Some(std::thread::current().id())
+        winterbourne_engine::TaskContext::get().is_some() || self.shared().worker == Some(std::thread::current().id())
     }
     /// Waits until the loop has said STOPPED.
     pub(crate) fn await_stopped(&self) {

@@ -12,7 +12,7 @@ use crate::{
     dstream::Skips,
     durable::Keeper,
     graph::{Job, Output, StreamNode},
-    input::{InputNode, PlannedInput, Tick},
+    input::{InputNode, Measured, PlannedInput, Tick},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -73,6 +73,8 @@ struct Progress {
     records: u64,
     attempt: u64,
     planned: bool,
+    /// It runs at its place in time, and not once more later.
+    in_turn: bool,
     outputs: Vec<Option<OutputInfo>>,
 }
 
@@ -111,6 +113,7 @@ impl Runner {
             records: 0,
             attempt: 0,
             planned: !plan,
+            in_turn: plan,
             outputs: self.unfinished.remove(&tick.time).unwrap_or_else(|| vec![None; self.outputs.len()]),
         };
         loop {
@@ -250,6 +253,12 @@ impl Runner {
             && let Some(keeper) = &mut self.keeper
         {
             keeper.settled(&self.sc, &self.inputs);
+        }
+        if progress.in_turn {
+            let now = clock.nanos();
+            let processing_us = (now - progress.begun) / 1000;
+            let measured = Measured { done_us: now / 1000, processing_us, delay_us: progress.scheduling_delay_us };
+            self.inputs.iter().for_each(|i| i.measured(progress.tick.time, &measured));
         }
         let skipped = self.settle(progress.tick.time);
         failpoint::hit("batch.settled");

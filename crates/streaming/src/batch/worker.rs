@@ -9,7 +9,7 @@ use super::{
     runner::Runner,
     ticker::Ticker,
 };
-use crate::{BatchError, Error, StreamingEvent, input::Supply};
+use crate::{BatchError, Error, StreamingEvent, input::Supply, receive::ReceiverState};
 use std::sync::Arc;
 use winterbourne_base::Time;
 
@@ -51,12 +51,17 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
             }
             let until = *stopping.get_or_insert_with(|| begin_graceful(&runner));
             let mut waiting = is_waiting(&runner);
+            // A receiver that has not returned yet is waited for at the bell, so that a stop at once can end the wait.
+            let late = control.clock.now() >= until;
+            if !waiting && !joined && !late && held.is_none() && command.is_none() && is_receiving(&runner) {
+                control.clock.wait(&control.bell, seen, Some(until));
+                continue;
+            }
             if !waiting && !joined && held.is_none() {
                 runner.inputs.iter().for_each(|i| i.join(&*control.clock, Some(until)));
                 joined = true;
                 waiting = is_waiting(&runner);
             }
-            let late = control.clock.now() >= until;
             if waiting && (late || held.is_some()) {
                 let why = if late {
                     "spark.streaming.gracefulStopTimeout is over"
@@ -113,6 +118,10 @@ fn begin_graceful(runner: &Runner) -> Time {
     let until = clock.now() + runner.settings.graceful_timeout;
     runner.inputs.iter().for_each(|i| i.stop());
     until
+}
+/// Whether a receiver was told to stop and has not returned.
+fn is_receiving(runner: &Runner) -> bool {
+    runner.inputs.iter().any(|i| i.receiver().is_some_and(|r| r.state == ReceiverState::Active))
 }
 fn is_waiting(runner: &Runner) -> bool {
     runner.inputs.iter().any(|i| i.supply() == Supply::Waiting)

@@ -1,5 +1,6 @@
 //! [`DStream`]: a handle on a node of the graph. Every operator boxes its closure once and calls the engine's `*_at`
 //! twin for each batch, so that nothing is compiled twice.
+mod inverse;
 mod join;
 mod many;
 mod output;
@@ -9,14 +10,17 @@ mod slice;
 mod state;
 mod stateless;
 mod tried;
+mod update;
 mod window;
 
+pub use inverse::InverseOptions;
 pub use many::Streams;
 pub use output::OutputPartition;
 pub use own::{Operator, Parent, Upstream};
-pub use state::{MapWithStateDStream, StateOptions, StateSpec};
+pub use state::{MapWithStateDStream, StateSpec};
 pub use tried::BadRecord;
 pub(crate) use tried::Skips;
+pub use update::{StateOptions, Updates};
 
 use crate::{
     StreamingContext,

@@ -1,4 +1,4 @@
-//! Operators that keep state: `map_with_state`, `update_state_by_key`, and views of it.
+//! `map_with_state`, and what all operators that keep state are made of.
 //!
 //! A batch is brought to the state by an RDD without records, one task for each partition; what others see (mapped
 //! records, the state itself) is read by RDDs above it. So a partition has the batch once, whoever asks first and however
@@ -10,10 +10,10 @@ use crate::{
 };
 use std::{
     marker::PhantomData,
-    ops::{Deref, Range},
+    ops::Deref,
     sync::{Arc, OnceLock},
 };
-use winterbourne_base::{IntoDuration, Time, conf::keys};
+use winterbourne_base::{Duration, IntoDuration, Time, conf::keys};
 use winterbourne_engine::{
     CHUNK, Chunk, Data, Error, Flow, Hashed, Key, Rdd, Result, Shape, Site, Task, Wire, at,
     lineage::{Count, Partitioner},
@@ -27,6 +27,9 @@ type Emitted<E> = Vec<Arc<Vec<E>>>;
 /// The user's function for a chunk of records whose slots were found.
 type Each<K, V, S, E> =
     dyn Fn(&mut Part<K, S>, &[u32], Chunk<Hashed<K, V>>, Time, &mut Vec<E>) -> Result<()> + Send + Sync;
+
+/// The user's function for the keys that are due.
+type Expire<K, S, E> = dyn Fn(&mut Part<K, S>, Time, &mut Emitted<E>) -> Result<()> + Send + Sync;
 
 /// What [`map_with_state`](DStream::map_with_state) does with each record, and how its state is kept.
 ///
@@ -43,6 +46,8 @@ type Each<K, V, S, E> =
 #[must_use = "a StateSpec is for map_with_state"]
 pub struct StateSpec<K: Data, V: Data, S: Data, E: Data> {
     each: Arc<Each<K, V, S, E>>,
+    expire: Arc<Expire<K, S, E>>,
+    timeout: Option<std::result::Result<Duration, String>>,
     partitions: Option<usize>,
     initial: Option<Rdd<(K, S)>>,
     migrations: Vec<Migration<S>>,
@@ -51,8 +56,8 @@ pub struct StateSpec<K: Data, V: Data, S: Data, E: Data> {
 
 impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
     /// Calls `f` for each record, with its key, its value and the [`State`] of the key; what it returns is emitted. Two
-    /// records of a key are two calls, and the second sees what the first did. The value is always there so far; time-outs
-    /// will bring calls without one.
+    /// records of a key are two calls, and the second sees what the first did. Only a [`timeout`](StateSpec::timeout) brings
+    /// calls without a value.
     pub fn function(f: impl Fn(&K, Option<V>, &mut State<'_, S>) -> E + Send + Sync + 'static) -> Self {
         Self::of(move |_, k, v, state, out: &mut Vec<E>| out.push(f(k, v, state)))
     }
@@ -74,10 +79,29 @@ impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
         Self::of(move |now, k, v, state, out: &mut Vec<E>| out.extend(f(now, k, v, state)))
     }
     fn of(f: impl Fn(Time, &K, Option<V>, &mut State<'_, S>, &mut Vec<E>) + Send + Sync + 'static) -> Self {
+        let f = Arc::new(f);
+        let on_due = f.clone();
+        let misuse = |state: State<'_, S>| state.into_misuse().map_or(Ok(()), |wrong| Err(Error::User(wrong.into())));
+        let expire = move |part: &mut Part<K, S>, now, emitted: &mut Emitted<E>| {
+            let mut out = Vec::new();
+            part.expire(now, |k, mut state| {
+                on_due(now, k, None, &mut state, &mut out);
+                if out.len() >= CHUNK {
+                    emitted.push(Arc::new(std::mem::take(&mut out)));
+                }
+                misuse(state)
+            })?;
+            if !out.is_empty() {
+                emitted.push(Arc::new(out));
+            }
+            Ok(())
+        };
         let call = move |part: &mut Part<K, S>, slot, k: &K, v, now, out: &mut Vec<E>| {
             let mut state = part.state(slot, now);
             f(now, k, Some(v), &mut state, out);
-            state.into_misuse().map_or(Ok(()), |wrong| Err(Error::User(wrong.into())))
+            misuse(state)?;
+            part.touch(slot, now);
+            Ok(())
         };
         let each =
             move |part: &mut Part<K, S>, slots: &[u32], rows: Chunk<Hashed<K, V>>, now, out: &mut Vec<E>| match rows {
@@ -89,7 +113,49 @@ impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
                     .zip(slots)
                     .try_for_each(|(row, &i)| call(part, i, &row.key, row.value.clone(), now, out)),
             };
-        StateSpec { each: Arc::new(each), partitions: None, initial: None, migrations: Vec::new(), is_volatile: false }
+        StateSpec {
+            each: Arc::new(each),
+            expire: Arc::new(expire),
+            timeout: None,
+            partitions: None,
+            initial: None,
+            migrations: Vec::new(),
+            is_volatile: false,
+        }
+    }
+    /// Drops keys that had no record for longer than this. In the first batch whose time is more than `timeout` after that
+    /// of the last batch with a record of the key (or after that which brought the
+    /// [initial state](StateSpec::initial_state)), the function is called once more, without a value, and
+    /// [`State::is_timing_out`] says so. What it returns is emitted, after what the records of the batch emitted; then the
+    /// key is gone. Such a call can neither update nor remove the state. A key with a record in this very batch stays.
+    ///
+    /// Costs what records and keys that are due cost, not what all keys do. A call that leaves the state as it is counts as
+    /// a touch; it clones the state, so that the batch can be undone.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, State, StateSpec, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// // Clicks of a session, told when the user has done nothing for two seconds.
+    /// let spec = StateSpec::function_with_time(|_, user: &char, click: Option<u64>, clicks: &mut State<'_, u64>| {
+    ///     let so_far = clicks.get().copied().unwrap_or(0);
+    ///     if clicks.is_timing_out() { return Some((*user, so_far)) }
+    ///     clicks.update(so_far + click.unwrap_or(0));
+    ///     None
+    /// })
+    /// .timeout(seconds(2));
+    /// let batches: RddQueue<(char, u64)> = [sc.parallelize([('a', 1), ('a', 1)], 1)].into_iter().collect();
+    /// let (seen, out) = std::sync::mpsc::channel();
+    /// ssc.queue_stream(&batches).map_with_state(spec.volatile()).foreach_rdd(move |rdd, _| Ok(seen.send(rdd.collect()?)?));
+    /// let mut run = ssc.start_stepped()?;
+    /// for _ in 0..5 { run.step()?; }
+    /// assert_eq!(out.try_iter().collect::<Vec<_>>(), [vec![], vec![], vec![], vec![('a', 2)], vec![]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
+        self.timeout = Some(timeout.into_duration().map_err(|e| e.to_string()));
+        self
     }
     /// Spreads the state over this many partitions, instead of `spark.streaming.state.partitions`.
     pub fn num_partitions(mut self, partitions: usize) -> Self {
@@ -131,30 +197,6 @@ impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
     /// Accepts that the state is lost when the process ends; see [`DStream::volatile`].
     pub fn volatile(mut self) -> Self {
         self.is_volatile = true;
-        self
-    }
-}
-
-/// How [`update_state_by_key_with`](DStream::update_state_by_key_with) keeps its state.
-#[must_use = "options are for update_state_by_key_with"]
-pub struct StateOptions<K: Data, S: Data> {
-    partitions: Option<usize>,
-    initial: Option<Rdd<(K, S)>>,
-}
-impl<K: Data, S: Data> Default for StateOptions<K, S> {
-    fn default() -> Self {
-        StateOptions { partitions: None, initial: None }
-    }
-}
-impl<K: Data, S: Data> StateOptions<K, S> {
-    /// Spreads the state over this many partitions, instead of `spark.streaming.state.partitions`.
-    pub fn num_partitions(mut self, partitions: usize) -> Self {
-        self.partitions = Some(partitions);
-        self
-    }
-    /// The state before the first batch. Not used when the state comes back from a checkpoint.
-    pub fn initial_state(mut self, initial: Rdd<(K, S)>) -> Self {
-        self.initial = Some(initial);
         self
     }
 }
@@ -239,24 +281,6 @@ impl<K: Key, V: Wire, S: Wire, E: Data> MapWithStateDStream<K, V, S, E> {
     }
 }
 
-impl<K: Data, S: Data> DStream<(K, S)> {
-    /// As [`StateSpec::migrate`], for the stream that `update_state_by_key` returns.
-    pub fn migrate<Old: Wire>(self, f: impl Fn(Old) -> S + Send + Sync + 'static) -> Self
-    where
-        S: Wire,
-    {
-        let migration = migrate_from::<Old, S>(move |old| Ok(f(old)));
-        let meta = &self.op.meta;
-        if !meta.stateful.as_ref().is_some_and(|state| state.migrate(Box::new(migration))) {
-            self.wrong(
-                meta.site,
-                format!("`migrate` is for the stream of update_state_by_key; {} keeps no such state", meta.kind),
-            );
-        }
-        self
-    }
-}
-
 impl<K: Data, V: Data> DStream<(K, V)> {
     /// Calls the function of `spec` for each record, with the state that the key has from earlier records, and emits what
     /// it returns. Costs what the batch brings, however many keys there are.
@@ -292,8 +316,13 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         V: Wire,
     {
         let site = Site::caller();
-        let StateSpec { each, partitions, initial, migrations, is_volatile } = spec;
+        let StateSpec { each, expire, timeout, partitions, initial, migrations, is_volatile } = spec;
         let store = self.store("map_with_state", site, partitions);
+        match timeout {
+            Some(Ok(timeout)) => store.set_timeout(timeout),
+            Some(Err(why)) => self.wrong(site, format!("the time-out: {why}")),
+            None => {}
+        }
         store.set_initial(initial);
         migrations.into_iter().for_each(|m| store.add_migration(m));
         if is_volatile {
@@ -304,9 +333,14 @@ impl<K: Data, V: Data> DStream<(K, V)> {
             let Some(a) = state.attempt(t) else { return Ok(None) };
             state.seed(a)?;
             let emitted: Arc<Vec<OnceLock<Emitted<E>>>> = Arc::new(cells(state.partitions()));
-            let (store, each, out) = (state.clone(), each.clone(), emitted.clone());
+            let (store, each, expire, out) = (state.clone(), each.clone(), expire.clone(), emitted.clone());
             let applied = apply(&state, site, parent.rdd(t)?, move |p, flow, _| {
-                store.apply(p, a, &out[p], |part| map_partition(part, flow, a.time, site, &*each))
+                store.apply(p, a, &out[p], |part| {
+                    let mut emitted = map_partition(part, flow, a.time, site, &*each)?;
+                    at(site);
+                    expire(part, a.time, &mut emitted)?;
+                    Ok(emitted)
+                })
             });
             Ok(Some(applied.narrow("map_with_state", site, false, move |p, _, _| {
                 Ok(shared(emitted[p].get().cloned().unwrap_or_default()))
@@ -314,106 +348,8 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         });
         MapWithStateDStream { stream: DStream::of(&self.ssc, op), store, values: PhantomData }
     }
-    /// The state of each key, made anew by `f` in each batch from the key's values of the batch and the state before it;
-    /// `None` drops the key. `f` is called for **every** key that has a state or values, so a batch costs what all keys
-    /// cost; [`map_with_state`](DStream::map_with_state) touches only those with records. Emits all keys with their new
-    /// states. The order of values is that of partitions and of records within them.
-    ///
-    /// A state is cloned for each call, so that the batch can be undone: cheap clones matter.
-    ///
-    /// ```
-    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
-    /// # use winterbourne_engine::{SparkConf, SparkContext};
-    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
-    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
-    /// let batches: RddQueue<(char, u64)> =
-    ///     [sc.parallelize([('a', 1), ('b', 2)], 1), sc.parallelize([('a', 3)], 1)].into_iter().collect();
-    /// let totals = ssc.queue_stream(&batches).update_state_by_key(|values, total: Option<u64>| {
-    ///     Some(total.unwrap_or(0) + values.iter().sum::<u64>())
-    /// }).volatile();
-    /// let (seen, out) = std::sync::mpsc::channel();
-    /// totals.foreach_rdd(move |rdd, _| {
-    ///     let mut all = rdd.collect()?;
-    ///     all.sort();
-    ///     Ok(seen.send(all)?)
-    /// });
-    /// let mut run = ssc.start_stepped()?;
-    /// run.step()?;
-    /// run.step()?;
-    /// assert_eq!(out.try_iter().collect::<Vec<_>>(), [[('a', 1), ('b', 2)], [('a', 4), ('b', 2)]]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "updateStateByKey")]
-    #[track_caller]
-    pub fn update_state_by_key<S: Wire>(
-        &self,
-        f: impl Fn(Vec<V>, Option<S>) -> Option<S> + Send + Sync + 'static,
-    ) -> DStream<(K, S)>
-    where
-        K: Key,
-        V: Wire,
-    {
-        self.update_state_by_key_at(Site::caller(), f, StateOptions::default())
-    }
-    /// [`update_state_by_key`](DStream::update_state_by_key) with a state of `partitions` partitions.
-    #[track_caller]
-    pub fn update_state_by_key_in<S: Wire>(
-        &self,
-        f: impl Fn(Vec<V>, Option<S>) -> Option<S> + Send + Sync + 'static,
-        partitions: usize,
-    ) -> DStream<(K, S)>
-    where
-        K: Key,
-        V: Wire,
-    {
-        self.update_state_by_key_at(Site::caller(), f, StateOptions::default().num_partitions(partitions))
-    }
-    /// [`update_state_by_key`](DStream::update_state_by_key) with options: an initial state, whose keys `f` is called for
-    /// in the first batch that has an RDD, with or without values.
-    #[track_caller]
-    pub fn update_state_by_key_with<S: Wire>(
-        &self,
-        f: impl Fn(Vec<V>, Option<S>) -> Option<S> + Send + Sync + 'static,
-        options: StateOptions<K, S>,
-    ) -> DStream<(K, S)>
-    where
-        K: Key,
-        V: Wire,
-    {
-        self.update_state_by_key_at(Site::caller(), f, options)
-    }
-    fn update_state_by_key_at<S: Wire>(
-        &self,
-        site: Site,
-        f: impl Fn(Vec<V>, Option<S>) -> Option<S> + Send + Sync + 'static,
-        options: StateOptions<K, S>,
-    ) -> DStream<(K, S)>
-    where
-        K: Key,
-        V: Wire,
-    {
-        let f = Arc::new(f);
-        let store = self.store("update_state_by_key", site, options.partitions);
-        store.set_initial(options.initial);
-        let (parent, state) = (self.op.clone(), store.clone());
-        let op = self.stateful("update_state_by_key", site, &store, true, move |t| {
-            let Some(a) = state.attempt(t) else { return Ok(None) };
-            let input = parent.rdd(t)?;
-            if !state.has_begun(input.is_some()) {
-                return Ok(None);
-            }
-            state.seed(a)?;
-            let done: Vec<OnceLock<()>> = cells(state.partitions());
-            let (store, f) = (state.clone(), f.clone());
-            let applied = apply(&state, site, input, move |p, flow, task| {
-                store.apply(p, a, &done[p], |part| update_partition(part, flow, a.time, site, task, &*f))
-            });
-            Ok(Some(view(&state, a, "update_state_by_key", site, &applied)))
-        });
-        DStream::of(&self.ssc, op)
-    }
 
-    fn store<S: Wire>(&self, kind: &'static str, site: Site, partitions: Option<usize>) -> Store<K, S>
+    pub(super) fn store<S: Wire>(&self, kind: &'static str, site: Site, partitions: Option<usize>) -> Store<K, S>
     where
         K: Key,
     {
@@ -427,7 +363,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         }
         Store::new(kind, site, sc, n.max(1))
     }
-    fn stateful<S: Wire, E: Data>(
+    pub(super) fn stateful<S: Wire, E: Data>(
         &self,
         kind: &'static str,
         site: Site,
@@ -444,12 +380,12 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     }
 }
 
-fn cells<T>(n: usize) -> Vec<OnceLock<T>> {
+pub(super) fn cells<T>(n: usize) -> Vec<OnceLock<T>> {
     (0..n).map(|_| OnceLock::new()).collect()
 }
 
 /// The RDD that applies a batch: `run` on each partition, with the partition's records; it has none itself.
-fn apply<K: Key, V: Wire, S: Wire>(
+pub(super) fn apply<K: Key, V: Wire, S: Wire>(
     store: &Store<K, S>,
     site: Site,
     input: Option<Rdd<(K, V)>>,
@@ -460,22 +396,34 @@ fn apply<K: Key, V: Wire, S: Wire>(
         run(p, flow, task)?;
         Ok(Flow::empty())
     };
-    let applied = match input {
-        Some(input) => input.hashed_at(site, name, n).narrow(name, site, true, run),
-        None => {
-            let partitions = Count::known(n);
-            let partitioner = Some(Partitioner::Hash(partitions.clone()));
-            let shape = Shape { name, site, partitions, deps: Vec::new(), partitioner, depth: 0 };
-            store.spark_context().make(shape, move |p, task| run(p, Flow::empty(), task))
-        }
-    };
-    let applied = applied.cache();
+    applied_by(
+        store,
+        match input {
+            Some(input) => input.hashed_at(site, name, n).narrow(name, site, true, run),
+            None => alone(store, site, move |p, task| run(p, Flow::empty(), task)),
+        },
+    )
+}
+/// The same where there is nothing to read.
+pub(super) fn alone<K: Key, S: Wire>(
+    store: &Store<K, S>,
+    site: Site,
+    run: impl Fn(usize, &Task) -> Result<Flow<()>> + Send + Sync + 'static,
+) -> Rdd<()> {
+    let partitions = Count::known(store.partitions());
+    let partitioner = Some(Partitioner::Hash(partitions.clone()));
+    let shape = Shape { name: "state", site, partitions, deps: Vec::new(), partitioner, depth: 0 };
+    store.spark_context().make(shape, run)
+}
+/// Runs once for each partition, and is known to do so.
+pub(super) fn applied_by<K: Key, S: Wire>(store: &Store<K, S>, rdd: Rdd<()>) -> Rdd<()> {
+    let applied = rdd.cache();
     store.applied_by(&applied);
     applied
 }
 
 /// The state as it stands after an attempt, read when asked for.
-fn view<K: Key, S: Wire>(
+pub(super) fn view<K: Key, S: Wire>(
     store: &Store<K, S>,
     a: Attempt,
     name: &'static str,
@@ -524,48 +472,4 @@ fn map_partition<K: Key, V: Wire, S: Wire, E: Data>(
         Ok(())
     })?;
     Ok(emitted)
-}
-
-/// Calls `f` for every slot with a state or with values.
-fn update_partition<K: Key, V: Wire, S: Wire>(
-    part: &mut Part<K, S>,
-    flow: Flow<Hashed<K, V>>,
-    now: Time,
-    site: Site,
-    task: &Task,
-    f: &(impl Fn(Vec<V>, Option<S>) -> Option<S> + ?Sized),
-) -> Result<()> {
-    // Slot and number of each value, in one word: sorted, they meet the slots in their order, values of one in theirs.
-    let (mut order, mut values): (Vec<u64>, Vec<Option<V>>) = (Vec::new(), Vec::new());
-    let mut slots = Vec::with_capacity(CHUNK);
-    flow.each(|rows| {
-        at(site);
-        part.find_all(rows.as_slice().iter().map(|row| (row.hash, &row.key)), &mut slots);
-        // The number of a value has half a word.
-        if values.len() + rows.len() > u32::MAX as usize {
-            return Err(Error::User("more than 2^32 values in one partition of one batch; use more partitions".into()));
-        }
-        order.extend(slots.iter().zip(values.len() as u64..).map(|(&slot, n)| u64::from(slot) << 32 | n));
-        rows.for_each(|row| values.push(Some(row.value)));
-        Ok(())
-    })?;
-    at(site);
-    order.sort_unstable();
-    let without_values = |part: &mut Part<K, S>, slots: Range<u32>| -> Result<()> {
-        for from in slots.clone().step_by(CHUNK) {
-            task.check()?;
-            part.update_all(from..slots.end.min(from + CHUNK as u32), now, |state| f(Vec::new(), Some(state)));
-        }
-        Ok(())
-    };
-    let mut next = 0;
-    for of_one in order.chunk_by(|a, b| a >> 32 == b >> 32) {
-        let slot = (of_one[0] >> 32) as u32;
-        without_values(part, next..slot)?;
-        let mine = of_one.iter().filter_map(|&n| values[n as u32 as usize].take()).collect();
-        let new = f(mine, part.get(slot).cloned());
-        part.set(slot, new, now);
-        next = slot + 1;
-    }
-    without_values(part, next..part.slots())
 }

@@ -40,16 +40,20 @@ impl<T: Data> DStream<T> {
         let (window, slide) = (self.duration(site, "window", window), self.duration(site, "slide", slide));
         self.window_at(site, window, slide)
     }
-    fn window_at(&self, site: Site, window: Duration, slide: Duration) -> DStream<T> {
+    /// Remembers what is wrong with these; a slide to go on with.
+    pub(super) fn window_durations(&self, site: Site, window: Duration, slide: Duration) -> Duration {
         let own = self.slide_duration();
         for (what, d) in [("window", window), ("slide", slide)] {
             if d.is_zero() || !d.is_multiple_of(own) {
                 self.wrong(site, format!("the {what} duration ({d}) must be a positive multiple of the slide duration of the parent DStream ({own})"));
             }
         }
+        if slide.is_zero() { own } else { slide }
+    }
+    fn window_at(&self, site: Site, window: Duration, slide: Duration) -> DStream<T> {
+        let slide = self.window_durations(site, window, slide);
         self.op.meta.persist();
         let parent = self.op.clone();
-        let slide = if slide.is_zero() { own } else { slide };
         let meta = StreamMeta::new("window", site, slide).parent(&self.op).reach(window);
         let op = StreamOp::new(meta, move |t| {
             let all = parent.between(t - window, t)?;

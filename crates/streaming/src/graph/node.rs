@@ -226,11 +226,15 @@ impl<T: Data> StreamOp<T> {
     }
     /// The RDDs of the times in (from, to], existing or made now, oldest first.
     pub(crate) fn between(&self, from: Time, to: Time) -> Result<Vec<Rdd<T>>> {
+        Ok(self.times_between(from, to)?.into_iter().map(|(_, rdd)| rdd).collect())
+    }
+    /// The same, with the times.
+    pub(crate) fn times_between(&self, from: Time, to: Time) -> Result<Vec<(Time, Rdd<T>)>> {
         let slide = self.meta.slide;
         let first = from.max(self.meta.zero()).floor_from(slide, self.meta.zero()) + slide;
         let mut out = Vec::new();
         for t in first.to(to, slide) {
-            out.extend(self.rdd(t)?);
+            out.extend(self.rdd(t)?.map(|rdd| (t, rdd)));
         }
         Ok(out)
     }

@@ -6,15 +6,19 @@
 //!
 //! [`plan`]: Input::plan
 //! [`read`]: Input::read
+mod constant;
 mod files;
 mod node;
 mod queue;
+mod rate;
 mod receiver;
 
+pub(crate) use constant::ConstantInput;
 pub use files::{FileCounts, FileStreamOptions, StreamFile};
-pub(crate) use node::{InputNode, PlannedInput, add_input};
+pub(crate) use node::{InputNode, Measured, PlannedInput, add_input};
 pub(crate) use queue::QueueInput;
 pub use queue::{QueueOptions, RddQueue};
+pub(crate) use rate::RateInput;
 pub(crate) use receiver::ReceiverInput;
 
 use crate::{durable::Durable, receive::ReceiverInfo};
@@ -51,6 +55,22 @@ pub enum Supply {
     Waiting,
     /// Nothing waits and nothing will come. When all inputs say so, the stream ends.
     Ended,
+}
+
+/// How a batch went, for an input that adapts to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct BatchMeasure {
+    /// The batch.
+    pub time: Time,
+    /// The records of this input, as far as its plan said.
+    pub records: u64,
+    /// When it was done, in microseconds of a clock that never goes back.
+    pub done_us: u64,
+    /// From the beginning of the work until its end, in microseconds.
+    pub processing_us: u64,
+    /// From the batch time until work on it began, in microseconds.
+    pub scheduling_delay_us: u64,
 }
 
 /// Tells the present state of a receiver.
@@ -97,6 +117,11 @@ pub trait Input<T: Data>: Send + 'static {
     /// # Errors
     /// Fails the batch, which is then tried again.
     fn read(&mut self, sc: &SparkContext, plan: &Self::Plan) -> Result<Rdd<T>, BoxError>;
+    /// A batch is done; `settle` follows. For back-pressure: an input may plan less from now on. Not told of batches that
+    /// failed, or that ran once more after they had been set aside.
+    fn measured(&mut self, batch: &BatchMeasure) {
+        let _ = batch;
+    }
     /// The batch of `plan` is done, or was set aside; this process will not read it again.
     fn settle(&mut self, plan: Self::Plan) {
         drop(plan);

@@ -1,5 +1,5 @@
 //! [`InputNode`]: an input as the batch loop sees it, and the stream node it feeds.
-use super::{Input, Planned, ReceiverWatch, Supply, Tick};
+use super::{BatchMeasure, Input, Planned, ReceiverWatch, Supply, Tick};
 use crate::{
     DStream, StreamingContext,
     durable::Durable,
@@ -23,6 +23,13 @@ pub(crate) struct PlannedInput {
     pub(crate) plan: Vec<u8>,
 }
 
+/// How a batch went, for all inputs; in microseconds.
+pub(crate) struct Measured {
+    pub(crate) done_us: u64,
+    pub(crate) processing_us: u64,
+    pub(crate) delay_us: u64,
+}
+
 /// An input without its record type.
 pub(crate) trait InputNode: Send + Sync {
     fn start(&self) -> Result<(), BoxError>;
@@ -41,6 +48,8 @@ pub(crate) trait InputNode: Send + Sync {
     fn retire_before(&self, t: Time, but: &[Time]);
     /// Plans a batch, or says again what was planned for it.
     fn plan(&self, tick: &Tick) -> Result<Option<PlannedInput>>;
+    /// How the batch of t went.
+    fn measured(&self, t: Time, batch: &Measured);
     /// The batch of t is done: the input may forget it.
     fn settle(&self, t: Time);
     /// Keeps the records of t beside the stream, so that it can be run again later, and settles it.
@@ -159,6 +168,14 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
         };
         desk.planned.insert(tick.time, Known { plan, said: said.clone() });
         Ok(said)
+    }
+    fn measured(&self, t: Time, batch: &Measured) {
+        let desk = &mut *self.desk();
+        let Some(Known { said: Some(said), .. }) = desk.planned.get(&t) else { return };
+        let records = said.records.unwrap_or(0);
+        let Measured { done_us, processing_us, delay_us } = *batch;
+        let measure = BatchMeasure { time: t, records, done_us, processing_us, scheduling_delay_us: delay_us };
+        quietly("take the measure of", t, || desk.input.measured(&measure));
     }
     fn settle(&self, t: Time) {
         let desk = &mut *self.desk();

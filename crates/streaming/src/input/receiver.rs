@@ -1,7 +1,8 @@
 //! Receivers as inputs: the blocks received until a tick are what belongs to its batch.
-use super::{Input, Planned, ReceiverWatch, Supply, Tick};
+use super::{BatchMeasure, Input, Planned, ReceiverWatch, Supply, Tick};
 use crate::{
     durable::Durable,
+    rate::Sample,
     receive::{BlockId, Content, Gone, Logged, ReceiverStream},
 };
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,8 @@ use winterbourne_engine::{BoxError, CHUNK, Chunk, Data, Error, Flow, Rdd, Shape,
 pub(crate) struct ReceiverInput<T: Data> {
     pub(crate) stream: Arc<ReceiverStream<T>>,
     pub(crate) site: Site,
+    /// Why its records would not come back after a restart as they were, if so.
+    pub(crate) again: Result<(), &'static str>,
 }
 
 /// Blocks of one input, by number: the number of the input in its context changes when the program does.
@@ -30,6 +33,9 @@ impl<T: Data> Input<T> for ReceiverInput<T> {
     fn attach(&mut self, durable: &Durable) -> Result<(), BoxError> {
         self.stream.attach(durable.received.input(durable.operator_id()));
         Ok(())
+    }
+    fn recoverable(&self) -> Result<(), String> {
+        self.again.map_err(str::to_owned)
     }
     fn load(&mut self, saved: &[u8]) -> Result<(), BoxError> {
         self.stream.load(postcard::from_bytes(saved)?);
@@ -100,6 +106,10 @@ impl<T: Data> Input<T> for ReceiverInput<T> {
             );
         }
         Ok(rdd(sc, self.site, found))
+    }
+    fn measured(&mut self, batch: &BatchMeasure) {
+        let BatchMeasure { records, done_us, processing_us, scheduling_delay_us, .. } = *batch;
+        self.stream.measured(Sample { done_us, records, processing_us, scheduling_delay_us });
     }
     fn settle(&mut self, plan: Allotment) {
         self.stream.release(&plan.numbers().map(|n| self.id(n)).collect::<Vec<_>>());

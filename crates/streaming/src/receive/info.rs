@@ -28,11 +28,17 @@ pub struct ReceiverInfo {
     pub invalid_utf8: u64,
     /// Records dropped because they were longer than `spark.streaming.receiver.maxLineLength`.
     pub oversized: u64,
+    /// Frames dropped because they could not be decoded.
+    pub undecodable: u64,
     /// Records of batches that a restart found unfinished, or that windows look back on, and that are gone because
     /// `spark.streaming.receiver.writeAheadLog.enable` was false.
     pub lost_records: u64,
     /// How often a `store` had to wait because `spark.streaming.receiver.bufferSize` was reached.
     pub waits: u64,
+    /// The most records per second that it may take in now; none is no limit. Changes under back-pressure.
+    pub rate_limit: Option<u64>,
+    /// How often a `store` had to wait because of a rate.
+    pub rate_waits: u64,
 }
 
 /// What a receiver does.

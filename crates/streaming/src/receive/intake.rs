@@ -5,6 +5,7 @@ use std::sync::Arc;
 use winterbourne_engine::Data;
 
 use super::stream::ReceiverStream;
+use crate::rate::Load;
 
 /// Where a [`Receiver`](super::Receiver) puts what it receives. Cheap to clone, for receivers with threads of their
 /// own.
@@ -14,6 +15,10 @@ use super::stream::ReceiverStream;
 /// *Waiting.* While the stream holds `spark.streaming.receiver.bufferSize` bytes, the `store` methods block until a
 /// batch is done with some of them, or until the receiver is told to stop; those who wait are served in order. What is
 /// larger than the bound by itself is taken when nothing else is held.
+///
+/// *Rates.* They also block until `spark.streaming.receiver.maxRate`, `spark.streaming.receiver.maxByteRate` and, under
+/// back-pressure, the estimated rate allow it. Records that are stored together come in together, when as many as they are
+/// may have come since.
 #[derive(Clone)]
 pub struct Intake<T: Data> {
     pub(super) stream: Arc<ReceiverStream<T>>,
@@ -36,6 +41,10 @@ pub enum StoreError {
     /// Nothing was stored. It may work later if the message says so, a full disk, say.
     #[error("nothing was stored: {0}; the records are not to be acknowledged, and may be stored again")]
     NotStored(String),
+    /// Nothing was stored: the bytes given to [`Intake::store_serialized`] are not records of the stream's type. Storing
+    /// them again would not help.
+    #[error("nothing was stored: {0}")]
+    Undecodable(String),
     /// The write-ahead log failed half-way. The records are lost or come back when the program is started again; until
     /// then no batch that needs the log succeeds.
     #[error("it is not known whether the records are durable: {0}; they are not to be acknowledged")]
@@ -50,6 +59,12 @@ pub enum Tolerated {
     InvalidUtf8,
     /// Records dropped because they were longer than [`Intake::max_record`].
     OversizedRecord,
+    /// Frames dropped because they could not be decoded.
+    Undecodable,
+}
+
+fn load(records: usize, bytes: usize) -> Load {
+    Load { records: records as u64, bytes: bytes as u64 }
 }
 
 impl<T: Data> Intake<T> {
@@ -59,7 +74,12 @@ impl<T: Data> Intake<T> {
     ///
     /// [`Stopped`]: the record was not taken.
     pub fn store(&self, record: T) -> Result<(), Stopped> {
-        self.stream.put(self.run, size_of::<T>(), |buffer, bytes, now| buffer.push(record, bytes, now))
+        self.stream.put(self.run, load(1, size_of::<T>()), |buffer, bytes, now| buffer.push(record, bytes, now))
+    }
+
+    /// As [`store`](Self::store), of a record that holds about so many bytes in memory.
+    pub(super) fn store_one_sized(&self, record: T, bytes: usize) -> Result<(), Stopped> {
+        self.stream.put(self.run, load(1, bytes), |buffer, bytes, now| buffer.push(record, bytes, now))
     }
 
     /// Stores records, estimated at `size_of::<T>()` bytes each, in one block. Large vectors are not copied.
@@ -81,7 +101,8 @@ impl<T: Data> Intake<T> {
         if records.is_empty() {
             return if self.is_stopped() { Err(Stopped) } else { Ok(()) };
         }
-        self.stream.put(self.run, bytes, |buffer, bytes, now| buffer.push_all(records, bytes, now))
+        let load = load(records.len(), bytes);
+        self.stream.put(self.run, load, |buffer, bytes, now| buffer.push_all(records, bytes, now))
     }
 
     /// Stores records as a block of their own, and returns when they are durable: when a restart of the program would find
@@ -137,6 +158,44 @@ impl<T: Data> Intake<T> {
         self.stream.put_reliably(self.run, bytes, records)
     }
 
+    /// Stores records that are serialised already, as a block of their own; otherwise as
+    /// [`store_reliably`](Self::store_reliably). `bytes` are what postcard makes of a `Vec<T>` (a count, then the records),
+    /// the form in which the write-ahead log has them. They are decoded here, on the thread of the receiver.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{BoxError, Intake, Receiver};
+    /// /// Receives batches of numbers that somebody serialised.
+    /// struct Packed(Vec<Vec<u8>>);
+    /// impl Receiver<u32> for Packed {
+    ///     fn receive(&mut self, intake: &Intake<u32>) -> Result<(), BoxError> {
+    ///         for bytes in self.0.drain(..) {
+    ///             intake.store_serialized(&bytes)?;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # use winterbourne_streaming::{StreamingContext, milliseconds};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, milliseconds(10))?;
+    /// # let (told, seen) = std::sync::mpsc::channel();
+    /// let numbers = ssc.receiver_stream(Packed(vec![vec![3, 7, 8, 9]])); // three numbers: 7, 8, 9
+    /// # numbers.foreach_rdd(move |rdd, _| Ok(told.send(rdd.collect()?)?));
+    /// # ssc.start()?;
+    /// # ssc.await_termination()?;
+    /// # assert_eq!(seen.try_iter().collect::<Vec<_>>().concat(), [7, 8, 9]);
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Undecodable`]: that is not what the bytes hold; nothing was stored. Otherwise as `store_reliably`.
+    pub fn store_serialized(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let records = self.stream.codec.decode(bytes).map_err(StoreError::Undecodable)?;
+        let held = bytes.len() + records.len().saturating_mul(size_of::<T>());
+        self.store_sized_reliably(records, held)
+    }
+
     /// Whether the receiver should return: it was told to stop, or the run this intake was made for is over.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -173,6 +232,11 @@ impl<T: Data> Intake<T> {
     #[must_use]
     pub fn max_record(&self) -> usize {
         self.stream.settings().max_record
+    }
+
+    /// The longest frame to accept, in bytes: `spark.streaming.raw.maxBlockSizeBytes`.
+    pub(super) fn max_frame(&self) -> u64 {
+        self.stream.settings().max_frame
     }
 
     /// Whether to connect again when the other side closes: `spark.streaming.socket.reconnect`. A receiver does so by

@@ -52,6 +52,17 @@ impl<T: Wire> Codec<T> {
     }
 }
 
+impl<T> Codec<T> {
+    /// Records that are not from the log, but in its form.
+    pub(super) fn decode(&self, bytes: &[u8]) -> Result<Vec<T>, String> {
+        (self.decode)(bytes)
+    }
+}
+
+/// For blocks that do not decode.
+const ADVICE: &str = "was the type of the records changed? Run the program that stored them until they are done, or give \
+                      the input another uid and let these go with spark.streaming.recovery.drop";
+
 struct Records<'a, T>(&'a Parts<T>);
 
 impl<T: Serialize> Serialize for Records<'_, T> {
@@ -64,14 +75,10 @@ impl<T: Serialize> Serialize for Records<'_, T> {
 
 fn decode<T: Wire>(bytes: &[u8]) -> Result<Vec<T>, String> {
     let name = std::any::type_name::<T>();
-    let advice = "was the type of the records changed? Run the program that stored them until they are done, or give the \
-                  input another uid and let these go with spark.streaming.recovery.drop";
     match postcard::take_from_bytes(bytes) {
         Ok((records, [])) => Ok(records),
-        Ok((_, rest)) => {
-            Err(format!("{} byte(s) are left over behind its records of type {name}: {advice}", rest.len()))
-        }
-        Err(error) => Err(format!("it does not hold records of type {name} ({error}): {advice}")),
+        Ok((_, rest)) => Err(format!("{} byte(s) are left over behind its records of type {name}", rest.len())),
+        Err(error) => Err(format!("it does not hold records of type {name} ({error})")),
     }
 }
 
@@ -101,7 +108,7 @@ impl<T> Logged<T> {
     /// What cannot be read or decoded, with the input and the block.
     pub(crate) fn read(&self) -> Result<Vec<T>, String> {
         self.log.read(self.number, self.at, |bytes| {
-            let records = (self.decode)(bytes)?;
+            let records = (self.decode)(bytes).map_err(|why| format!("{why}: {ADVICE}"))?;
             match records.len() as u64 {
                 n if n == self.records => Ok(records),
                 n => Err(format!("it holds {n} record(s) where {} should be", self.records)),

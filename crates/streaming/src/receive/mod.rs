@@ -5,7 +5,7 @@
 //! interval (`spark.streaming.blockInterval`) and at every batch time. No timer cuts: the first record after a boundary
 //! closes the buffer before it, and so does the batch that asks. An idle receiver costs nothing.
 //!
-//! In the order of the flow: [`Receiver`] (what users write), `socket` (one of ours), [`Intake`] (what it is handed),
+//! In the order of the flow: [`Receiver`] (what users write), `server`, `socket`, `frames`, `bytes`, `feed` (ours), [`Intake`] (what it is handed),
 //! `room` (may these bytes come in), `buffer` (records to blocks to batches), `stream` (one receiver with all of
 //! that), `logged` (what of it is written to the write-ahead log, and when), `ledger` (what a restart makes of the log),
 //! `supervisor` (what happens after a failure: decides only), `run` (the thread that does it).
@@ -18,10 +18,16 @@
 //! `spark.streaming.receiver.bufferSize`: at the bound the receiver blocks in `store` until a batch is done. `spark.streaming.blockQueueSize` is accepted and
 //! bounds nothing: there is no queue between cutting a block and keeping it, and bytes say more than blocks do.
 //!
+//! *Rates.* A store first waits until the rate allows it (`rate::Limiter`), then for room. Under back-pressure whoever makes
+//! batches says how they went, and the rate follows (`rate::Pid`).
+//!
 //! INVARIANT: nothing here knows a graph, a batch or an RDD; whoever allocates blocks decides what they belong to.
 
 mod block;
 mod buffer;
+mod bytes;
+mod feed;
+mod frames;
 mod info;
 mod intake;
 mod ledger;
@@ -29,6 +35,7 @@ mod logged;
 mod receiver;
 mod room;
 mod run;
+mod server;
 mod setup;
 mod socket;
 mod state;
@@ -36,6 +43,10 @@ mod stream;
 mod supervisor;
 
 pub use block::{BlockId, BlockMeta, Gone};
+pub(crate) use bytes::BytesReceiver;
+pub use bytes::SocketBytes;
+pub(crate) use feed::{ChannelReceiver, IteratorReceiver, StdinReceiver};
+pub(crate) use frames::FrameReceiver;
 pub use info::{ReceiverEvent, ReceiverInfo, ReceiverState};
 pub use intake::{Intake, Stopped, StoreError, Tolerated};
 pub(crate) use logged::{Content, Logged};

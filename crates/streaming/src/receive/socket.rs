@@ -1,19 +1,12 @@
 //! [`SocketReceiver`]: lines of text from a TCP server. Refuses to listen: it is a client, as in Spark.
 
-use std::io::{self, ErrorKind, Read};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::io::{self, Read};
 
 use winterbourne_base::conf::{Bytes, keys};
 use winterbourne_engine::{BoxError, LineCut, LineCutter, Text};
 
+use super::server::{ROOM, Server, read};
 use super::{Intake, Receiver, Stopped, Tolerated};
-
-/// How much is read at once.
-const ROOM: usize = 64 << 10;
-
-/// How long an address may take to answer. The wait cannot be interrupted, so it must end.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// Connects to a TCP server and receives the lines it sends.
 ///
@@ -31,55 +24,22 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// ```
 #[derive(Clone, Debug)]
 pub struct SocketReceiver {
-    host: String,
-    port: u16,
+    server: Server,
 }
 
 impl SocketReceiver {
     /// A receiver of lines from this server. Nothing is looked up or connected yet.
     #[doc(alias = "socketTextStream")]
     pub fn text(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port }
-    }
-
-    /// Tries every address of the host.
-    fn connect(&self) -> io::Result<TcpStream> {
-        let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
-        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, CONNECT) {
-                Ok(socket) => return Ok(socket),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        Self { server: Server::new(host, port) }
     }
 
     /// Reads until the end; the error is why it came, unless it was asked for.
     fn read(&self, socket: &mut impl Read, intake: &Intake<Text>) -> Result<(), BoxError> {
-        let mut cutter = LineCutter::new(intake.max_record());
-        loop {
-            let mut buffer = cutter.buffer(ROOM);
-            let kept = buffer.len() - ROOM;
-            let read = match read(socket, &mut buffer[kept..]) {
-                Ok(read) => read,
-                Err(error) => return Err(self.broken(&error, kept).into()),
-            };
-            buffer.truncate(kept + read);
-            let have = buffer.len();
-            let cut = cutter.cut(buffer, read == 0);
-            store(cut, have - cutter.pending(), intake)?;
-            if read == 0 {
-                return if intake.reconnects() { Err("Socket data stream had no more data".into()) } else { Ok(()) };
-            }
+        match read_lines(socket, intake)? {
+            LinesEnd::Closed => self.server.closed(intake),
+            LinesEnd::Broken(error, unfinished) => Err(self.server.broken(error, unfinished, "line")),
         }
-    }
-
-    fn broken(&self, error: &io::Error, unfinished: usize) -> String {
-        let lost = match unfinished {
-            0 => String::new(),
-            bytes => format!("; {bytes} bytes of an unfinished line are dropped"),
-        };
-        format!("Error receiving data from {}:{}: {error}{lost}", self.host, self.port)
     }
 }
 
@@ -88,22 +48,34 @@ impl Receiver<Text> for SocketReceiver {
         if intake.is_stopped() {
             return Ok(());
         }
-        let failed = |error| format!("Error connecting to {}:{}: {error}", self.host, self.port);
-        let mut socket = self.connect().map_err(failed)?;
-        let handle = socket.try_clone().map_err(failed)?;
-        // A blocked read then returns as at the end of the stream. If the socket is dead already, so much the better.
-        intake.on_stop(move || drop(handle.shutdown(Shutdown::Both)));
-        tracing::info!(host = self.host, port = self.port, "connected");
+        let mut socket = self.server.connect(intake)?;
         self.read(&mut socket, intake)
     }
 }
 
-/// As [`Read::read`], without interruptions.
-fn read(socket: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+/// Why there are no more lines.
+pub(super) enum LinesEnd {
+    Closed,
+    /// Why, and how many bytes of a line without an end were read before.
+    Broken(io::Error, usize),
+}
+
+/// Stores the lines of `source` until it ends.
+pub(super) fn read_lines(source: &mut impl Read, intake: &Intake<Text>) -> Result<LinesEnd, Stopped> {
+    let mut cutter = LineCutter::new(intake.max_record());
     loop {
-        match socket.read(room) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => return result,
+        let mut buffer = cutter.buffer(ROOM);
+        let kept = buffer.len() - ROOM;
+        let read = match read(source, &mut buffer[kept..]) {
+            Ok(read) => read,
+            Err(error) => return Ok(LinesEnd::Broken(error, kept)),
+        };
+        buffer.truncate(kept + read);
+        let have = buffer.len();
+        let cut = cutter.cut(buffer, read == 0);
+        store(cut, have - cutter.pending(), intake)?;
+        if read == 0 {
+            return Ok(LinesEnd::Closed);
         }
     }
 }
@@ -125,6 +97,7 @@ fn store(cut: LineCut, read: usize, intake: &Intake<Text>) -> Result<(), Stopped
 mod tests {
     use super::*;
     use crate::receive::tests::Rig;
+    use std::io::ErrorKind;
 
     /// What a connection yields: bytes, in pieces, then an error or the end.
     struct Fake {

@@ -13,6 +13,7 @@ use super::room::Room;
 use super::supervisor::Supervisor;
 use super::{Receiver, ReceiverInfo, Setup};
 use crate::durable::{InputLog, NotWritten};
+use crate::rate::{Limiter, Pid};
 
 /// What a receiver wants done when it is told to stop.
 pub(super) type Hook = Box<dyn FnOnce() + Send>;
@@ -32,6 +33,9 @@ pub(super) struct State<T: Data> {
     pub(super) hooks: Vec<Hook>,
     /// INVARIANT: holds the bytes of everything of `buffer` that is in memory.
     pub(super) room: Room,
+    pub(super) limiter: Limiter,
+    /// Under back-pressure.
+    pub(super) pid: Option<Pid>,
     pub(super) buffer: Buffer<T>,
     /// The write-ahead log, where there is a checkpoint directory.
     pub(super) log: Option<InputLog>,
@@ -47,8 +51,10 @@ pub(super) struct State<T: Data> {
     pub(super) lost_records: u64,
     pub(super) records: u64,
     pub(super) waits: u64,
+    pub(super) rate_waits: u64,
     pub(super) invalid_utf8: u64,
     pub(super) oversized: u64,
+    pub(super) undecodable: u64,
 }
 
 impl<T: Data> State<T> {
@@ -64,6 +70,8 @@ impl<T: Data> State<T> {
             run: 0,
             hooks: Vec::new(),
             room: Room::new(settings.buffer_bytes),
+            limiter: Limiter::new(settings.initial_rate(), settings.max_byte_rate),
+            pid: settings.backpressure.map(|b| Pid::new(setup.batch, b.gains)),
             buffer: Buffer::new(setup.id, settings.block_interval, setup.batch),
             log: None,
             ledger: Ledger::default(),
@@ -74,8 +82,10 @@ impl<T: Data> State<T> {
             lost_records: 0,
             records: 0,
             waits: 0,
+            rate_waits: 0,
             invalid_utf8: 0,
             oversized: 0,
+            undecodable: 0,
         }
     }
 
@@ -98,8 +108,11 @@ impl<T: Data> State<T> {
             buffered_bytes: self.room.held(),
             invalid_utf8: self.invalid_utf8,
             oversized: self.oversized,
+            undecodable: self.undecodable,
             lost_records: self.lost_records,
             waits: self.waits,
+            rate_limit: self.limiter.rate(),
+            rate_waits: self.rate_waits,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use winterbourne_base::clock::Bell;
+use winterbourne_base::time::milliseconds;
 use winterbourne_base::{Time, thread};
 use winterbourne_engine::{Data, Wire};
 
@@ -22,6 +23,7 @@ use super::{
     BlockId, Intake, Receiver, ReceiverEvent, ReceiverInfo, ReceiverState, Settings, Setup, Stopped, Tolerated,
 };
 use crate::durable::InputLog;
+use crate::rate::{Load, Sample};
 
 /// One receiver input stream.
 ///
@@ -83,6 +85,20 @@ impl<T: Data> ReceiverStream<T> {
         drop(released);
     }
 
+    /// A batch with records of this stream is done: under back-pressure the rate follows.
+    pub(crate) fn measured(&self, batch: Sample) {
+        let awaited = {
+            let mut state = self.lock();
+            let Some(rate) = state.pid.as_mut().and_then(|pid| pid.rate_after(batch)) else { return };
+            let rate = self.settings().bounded(Some(rate as u64));
+            state.limiter.set_rate(rate, self.setup.clock.nanos());
+            state.limiter.is_awaited()
+        };
+        if awaited {
+            self.changed.ring();
+        }
+    }
+
     /// How many records were received and are not allocated.
     pub(crate) fn waiting(&self) -> u64 {
         self.lock().buffer.waiting_records()
@@ -139,10 +155,10 @@ impl<T: Data> ReceiverStream<T> {
     pub(super) fn put(
         &self,
         run: u64,
-        bytes: usize,
+        load: Load,
         push: impl FnOnce(&mut Buffer<T>, u64, Time),
     ) -> Result<(), Stopped> {
-        if self.enter(run, bytes, push)? {
+        if self.enter(run, load, push)? {
             self.write_behind(run);
         }
         Ok(())
@@ -151,17 +167,23 @@ impl<T: Data> ReceiverStream<T> {
     /// Adds records as a block of their own, and returns when it is durable.
     pub(super) fn put_reliably(&self, run: u64, bytes: usize, records: Vec<T>) -> Result<(), StoreError> {
         let mut number = 0;
-        self.enter(run, bytes, |buffer, bytes, now| number = buffer.push_alone(records, bytes, now))?;
+        let load = Load { records: records.len() as u64, bytes: bytes as u64 };
+        self.enter(run, load, |buffer, bytes, now| number = buffer.push_alone(records, bytes, now))?;
         self.make_durable(run, number)
     }
 
     /// The first half of `put`; whether that cut something that is to be written.
-    fn enter(&self, run: u64, bytes: usize, push: impl FnOnce(&mut Buffer<T>, u64, Time)) -> Result<bool, Stopped> {
-        let bytes = bytes as u64;
+    fn enter(&self, run: u64, load: Load, push: impl FnOnce(&mut Buffer<T>, u64, Time)) -> Result<bool, Stopped> {
+        let bytes = load.bytes;
         let mut now = self.setup.clock.now();
         let mut state = self.lock();
         if state.is_over(run) {
             return Err(Stopped);
+        }
+        // First the time, then the room: who waits for the rate holds no room that others could use.
+        if state.limiter.limits() && !state.limiter.enter(load, self.setup.clock.nanos()) {
+            state = self.wait_for_rate(state, run, load)?;
+            now = self.setup.clock.now();
         }
         if !state.room.enter(bytes) {
             state = self.wait_for_room(state, run, bytes)?;
@@ -202,6 +224,39 @@ impl<T: Data> ReceiverStream<T> {
         }
     }
 
+    /// As `wait_for_room`; only who is the first in the queue waits for a time as well.
+    fn wait_for_rate<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T>>,
+        run: u64,
+        load: Load,
+    ) -> Result<MutexGuard<'a, State<T>>, Stopped> {
+        let clock = &*self.setup.clock;
+        state.rate_waits += 1;
+        let ticket = state.limiter.queue(load);
+        loop {
+            let seen = self.changed.count();
+            let until = state.limiter.wait_nanos(ticket).map(|nanos| {
+                let ms = nanos.div_ceil(1_000_000).max(1);
+                clock.now() + milliseconds(ms)
+            });
+            drop(state);
+            clock.wait(&self.changed, seen, until);
+            state = self.lock();
+            let over = state.is_over(run);
+            if over {
+                state.limiter.give_up(ticket);
+            }
+            if over || state.limiter.enter_queued(ticket, clock.nanos()) {
+                // The next in the queue has a time to wait for now.
+                if state.limiter.is_awaited() {
+                    self.changed.ring();
+                }
+                return if over { Err(Stopped) } else { Ok(state) };
+            }
+        }
+    }
+
     pub(super) fn is_over(&self, run: u64) -> bool {
         self.lock().is_over(run)
     }
@@ -225,6 +280,7 @@ impl<T: Data> ReceiverStream<T> {
         match what {
             Tolerated::InvalidUtf8 => state.invalid_utf8 += n,
             Tolerated::OversizedRecord => state.oversized += n,
+            Tolerated::Undecodable => state.undecodable += n,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! long patience only turns a test that would hang into one that fails.
 
 mod laws;
+mod rates;
 mod socket;
 mod stream;
 mod wal;

@@ -18,6 +18,9 @@ const TOGETHER: usize = 256;
 /// Records that are encoded at once: so many a batch has to wait for, at most.
 const A_WHILE: usize = 1024;
 
+/// The partition of the section that holds no records but what the state stands at.
+const MARK: u32 = u32::MAX;
+
 /// A record that was decoded.
 struct Loaded<K, S> {
     hash: u64,
@@ -45,6 +48,12 @@ impl<K: Key, S: Wire> Store<K, S> {
     /// Decodes a section and puts its records in, each into today's partition; whether that is another one than when it
     /// was written. Said again, it changes nothing.
     fn take_in(&self, section: &Section, decoder: &Decoder<K, S>, time: Time) -> Result<bool> {
+        if section.partition == MARK {
+            let mark = postcard::from_bytes(&section.bytes);
+            let mark = mark.map_err(|e| self.wrong(format_args!("what it stands at is corrupt: {e}")))?;
+            self.set_mark(Some(mark));
+            return Ok(false);
+        }
         let n = self.partitions();
         let corrupt = |i: u32, why: &str| {
             let Section { partition, records, bytes } = section;
@@ -137,10 +146,16 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
             store.between(p, |part| part.freeze(everything));
             Ok(())
         };
-        self.in_tasks(sc, "freeze", self.partitions(), freeze).map(drop)
+        self.in_tasks(sc, "freeze", self.partitions(), freeze)?;
+        self.freeze_mark(everything);
+        Ok(())
     }
     fn take_frozen(&self, t: Time) -> Result<Vec<Section>> {
         let mut sections = Vec::new();
+        if let Some(mark) = self.frozen_mark() {
+            let bytes = postcard::to_allocvec(&mark).map_err(|e| self.wrong(e))?;
+            sections.push(Section { partition: MARK, records: 0, bytes });
+        }
         for p in 0..self.partitions() {
             let mut writer = Writer::new(p as u32);
             let put = |part: &mut Part<K, S>| {
@@ -167,8 +182,9 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
     }
     fn clear(&self) {
         for p in 0..self.partitions() {
-            self.between(p, |part| *part = Part::default());
+            self.between(p, Part::clear);
         }
         self.set_seeded(false);
+        self.set_mark(None);
     }
 }

@@ -61,6 +61,8 @@ impl<S> Changes<S> {
 pub struct State<'a, S> {
     slot: u32,
     removed: bool,
+    /// The call is the one for a key that is due.
+    is_timing_out: bool,
     cell: &'a mut Cell<S>,
     changes: &'a mut Changes<S>,
     now: Time,
@@ -78,12 +80,22 @@ pub(crate) struct Misuse {
 impl<'a, S> State<'a, S> {
     #[inline]
     pub(super) fn new(slot: u32, cell: &'a mut Cell<S>, changes: &'a mut Changes<S>, now: Time) -> Self {
-        State { slot, removed: false, cell, changes, now, wrong: None }
+        State { slot, removed: false, is_timing_out: false, cell, changes, now, wrong: None }
+    }
+    pub(super) fn timing_out(mut self) -> Self {
+        self.is_timing_out = true;
+        self
     }
     /// The first call that was not allowed.
     #[inline]
     pub(crate) fn into_misuse(self) -> Option<Misuse> {
         self.wrong
+    }
+    /// Whether this call is for a key without data for longer than [`timeout`](crate::StateSpec::timeout): there is no
+    /// value, and the key is dropped after the call.
+    #[doc(alias = "isTimingOut")]
+    pub fn is_timing_out(&self) -> bool {
+        self.is_timing_out
     }
     /// Whether there is a state.
     pub fn exists(&self) -> bool {
@@ -121,13 +133,17 @@ impl<'a, S> State<'a, S> {
 }
 
 impl<S: Wire> State<'_, S> {
-    /// Sets the state. Not after [`remove`](State::remove) in the same call: that fails the batch.
+    /// Sets the state. Not after [`remove`](State::remove) in the same call, and not while it is
+    /// [timing out](State::is_timing_out): that fails the batch.
     ///
     /// What is kept should hold no read buffer: a [`Text`](winterbourne_engine::Text) is detached; a state with one inside
     /// only when its key is new, so `detach` what you put in.
     #[track_caller]
     #[inline]
     pub fn update(&mut self, state: S) {
+        if self.is_timing_out {
+            return self.misuse("Cannot update the state that is timing out", Site::caller());
+        }
         if self.removed {
             return self.misuse("Cannot update the state after it has been removed", Site::caller());
         }
@@ -135,8 +151,13 @@ impl<S: Wire> State<'_, S> {
         self.replace(Some(state));
     }
     /// The state, to be changed where it lies: for large ones. It is cloned once in a batch, so that the batch can be
-    /// undone.
+    /// undone. Not while it is timing out, as for [`update`](State::update).
+    #[track_caller]
     pub fn get_mut(&mut self) -> Option<&mut S> {
+        if self.is_timing_out {
+            self.misuse("Cannot update the state that is timing out", Site::caller());
+            return None;
+        }
         let state = self.cell.state.as_ref()?;
         if !self.changes.logged.has(self.slot) {
             let old = Cell { state: Some(state.clone()), touched: self.cell.touched };
@@ -146,9 +167,13 @@ impl<S: Wire> State<'_, S> {
         self.cell.state.as_mut()
     }
     /// Drops the key and its state; a later record of the key, in this batch too, finds none. What the call returns is
-    /// emitted all the same. Allowed where there is no state; twice in one call fails the batch.
+    /// emitted all the same. Allowed where there is no state; twice in one call, or while it is timing out, fails the
+    /// batch.
     #[track_caller]
     pub fn remove(&mut self) {
+        if self.is_timing_out {
+            return self.misuse("Cannot remove the state that is timing out", Site::caller());
+        }
         if self.removed {
             return self.misuse("Cannot remove the state that has already been removed", Site::caller());
         }

@@ -3,13 +3,17 @@
 //! The payload of a section is a sequence of records: key length (varint), key (postcard), then `n` (varint): 0 for a key
 //! that is gone, else one more than the length of what follows, which is the age (varint: time of the section less the
 //! time of the last touch, in milliseconds) and the state (postcard).
+//!
+//! A section of partition 2^32 - 1 has no records: it lists what the state was made of (postcard), for windows.
 mod bits;
 mod decode;
+mod due;
 mod durable;
 mod frozen;
 mod handle;
 mod part;
 mod record;
+mod running;
 mod schema;
 mod store;
 #[cfg(test)]
@@ -17,6 +21,7 @@ mod tests;
 
 pub use handle::State;
 pub(crate) use part::Part;
+pub(crate) use running::Running;
 pub(crate) use schema::{
     Schema, Trouble,
     upgrade::{Migration, migrate_from},

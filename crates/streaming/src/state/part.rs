@@ -10,6 +10,7 @@
 //! a million keys. It knows no thread, no lock and no RDD.
 use super::{
     bits::Bits,
+    due::Due,
     frozen::Frozen,
     handle::{Changes, State},
 };
@@ -55,6 +56,8 @@ pub(crate) struct Part<K, S> {
     pub(super) stored: Bits,
     /// The checkpoint that has not been told all.
     pub(super) frozen: Option<Box<Frozen<S>>>,
+    /// When keys time out, if they do.
+    pub(super) due: Option<Due>,
 }
 
 impl<K, S> Default for Part<K, S> {
@@ -67,11 +70,17 @@ impl<K, S> Default for Part<K, S> {
             dirty: Bits::default(),
             stored: Bits::default(),
             frozen: None,
+            due: None,
         }
     }
 }
 
 impl<K: Key, S: Wire> Part<K, S> {
+    /// Back to empty.
+    pub(super) fn clear(&mut self) {
+        let due = self.due.as_ref().map(Due::anew);
+        *self = Part { due, ..Part::default() };
+    }
     /// How many keys have a state.
     pub(super) fn len(&self) -> usize {
         self.changes.live
@@ -104,7 +113,7 @@ impl<K: Key, S: Wire> Part<K, S> {
         i
     }
     /// The slot of one key.
-    pub(super) fn find(&mut self, hash: u64, key: &K) -> u32 {
+    pub(crate) fn find(&mut self, hash: u64, key: &K) -> u32 {
         match self.index.find(hash, |&i| self.slots[i as usize].key == *key) {
             Some(&i) => self.found(i, self.get(i).is_some()),
             None => self.insert(hash, key.clone()),
@@ -140,6 +149,9 @@ impl<K: Key, S: Wire> Part<K, S> {
     pub(crate) fn state(&mut self, i: u32, now: Time) -> State<'_, S> {
         State::new(i, &mut self.slots[i as usize].cell, &mut self.changes, now)
     }
+    pub(crate) fn key(&self, i: u32) -> &K {
+        &self.slots[i as usize].key
+    }
     /// How many slots there are, with and without a state.
     pub(crate) fn slots(&self) -> u32 {
         self.slots.len() as u32
@@ -149,11 +161,11 @@ impl<K: Key, S: Wire> Part<K, S> {
         self.slots[i as usize].cell.state.as_ref()
     }
     /// Makes the states of these slots anew, where there are some.
-    pub(crate) fn update_all(&mut self, slots: Range<u32>, now: Time, f: impl Fn(S) -> Option<S>) {
+    pub(crate) fn update_all(&mut self, slots: Range<u32>, now: Time, f: impl Fn(&K, S) -> Option<S>) {
         let Part { slots: all, changes, .. } = self;
         for (i, slot) in slots.clone().zip(&mut all[slots.start as usize..slots.end as usize]) {
             let Some(old) = &slot.cell.state else { continue };
-            match f(old.clone()) {
+            match f(&slot.key, old.clone()) {
                 Some(new) if same(old, &new) => {}
                 new => State::new(i, &mut slot.cell, changes, now).replace(new.map(detach::text)),
             }
@@ -207,6 +219,9 @@ impl<K: Key, S: Wire> Part<K, S> {
         }
         *live = *live_before;
         gone.clear();
+        if let Some(due) = &mut self.due {
+            due.forget();
+        }
         for i in std::mem::take(fresh) {
             self.release(i);
         }
@@ -214,17 +229,25 @@ impl<K: Key, S: Wire> Part<K, S> {
     }
     /// What the batch did stays. Visits no slot but those that lost their state.
     pub(super) fn commit(&mut self) {
-        let Part { changes: Changes { old, logged, fresh, gone, live, live_before }, dirty, frozen, .. } = self;
+        let Part {
+            changes: Changes { old, logged, fresh, gone, live, live_before }, dirty, frozen, slots, due, ..
+        } = self;
         let used = old.len();
         for (i, cell) in old.drain(..) {
             logged.unset_around(i);
             if let Some(frozen) = frozen {
                 frozen.keep(i, cell);
             }
+            if let Some(due) = due {
+                due.add(i, &slots[i as usize].cell);
+            }
             if i % 8 == 7 && failpoint::seeded("state.dirty-bit-lost") {
                 continue;
             }
             dirty.set(i);
+        }
+        if let Some(due) = due {
+            due.settle(|i| &slots[i as usize].cell);
         }
         *live_before = *live;
         let (mut fresh, mut gone) = (std::mem::take(fresh), std::mem::take(gone));
@@ -287,6 +310,10 @@ impl<K: Key, S: Wire> Part<K, S> {
         }
         let old = std::mem::take(&mut self.slots);
         packed.slots.extend(old.into_iter().enumerate().filter(|(i, _)| !free.has(*i as u32)).map(|(_, s)| s));
+        packed.due = self.due.as_ref().map(Due::anew);
+        if let Some(due) = &mut packed.due {
+            packed.slots.iter().zip(0..).for_each(|(slot, i)| due.add(i, &slot.cell));
+        }
         *self = packed;
     }
 
@@ -304,6 +331,9 @@ impl<K: Key, S: Wire> Part<K, S> {
         self.changes.live_before = self.changes.live;
         let gone = state.is_none();
         self.slots[i as usize].cell = Cell { state, touched };
+        if let Some(due) = &mut self.due {
+            due.add(i, &self.slots[i as usize].cell);
+        }
         if clean {
             self.stored.set(i);
             self.dirty.unset(i);
@@ -333,6 +363,9 @@ impl<K: Key, S: Wire> Part<K, S> {
         assert_eq!(self.index.len() + self.free.len(), self.slots.len());
         let live = (0..self.slots()).filter(|&i| self.get(i).is_some()).count();
         assert_eq!((self.changes.live, self.changes.live_before), (live, live));
+        if let Some(due) = &self.due {
+            due.check(self.slots.iter().map(|slot| &slot.cell));
+        }
         for i in 0..self.slots() {
             let key = &self.slots[i as usize].key;
             let is_linked = self.index.find(hash::of(key), |&j| j == i).is_some();

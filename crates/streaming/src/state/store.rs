@@ -12,7 +12,7 @@ use std::sync::{
         Ordering::{Relaxed, SeqCst},
     },
 };
-use winterbourne_base::{Time, failpoint};
+use winterbourne_base::{Duration, Time, failpoint};
 use winterbourne_engine::{Error, Key, Rdd, Result, Site, SparkContext, Wire};
 
 /// One attempt at a batch. Whoever holds one of an attempt that is over is refused.
@@ -31,6 +31,13 @@ struct Driver<K: Key, S: Wire> {
     applied: Option<Rdd<()>>,
     initial: Option<Rdd<(K, S)>>,
     migrations: Vec<Migration<S>>,
+    /// What the state was made of, if its operator says so: the batches in a window.
+    mark: Option<Vec<Time>>,
+    /// The same once the attempt that is on is settled.
+    next_mark: Option<Vec<Time>>,
+    /// No checkpoint has begun since the mark changed.
+    is_mark_new: bool,
+    frozen_mark: Option<Vec<Time>>,
     /// Whether `initial` is in, or something that replaces it.
     is_seeded: bool,
 }
@@ -98,6 +105,10 @@ impl<K: Key, S: Wire> Store<K, S> {
             applied: None,
             initial: None,
             migrations: Vec::new(),
+            mark: None,
+            next_mark: None,
+            is_mark_new: false,
+            frozen_mark: None,
             is_seeded: false,
         };
         Store(Arc::new(Shared {
@@ -133,6 +144,29 @@ impl<K: Key, S: Wire> Store<K, S> {
     fn driver(&self) -> MutexGuard<'_, Driver<K, S>> {
         self.0.driver.lock().expect("no user code runs under this lock")
     }
+    /// Keys without data for longer than this are due, see [`Part::expire`]. Before there are any.
+    pub(crate) fn set_timeout(&self, timeout: Duration) {
+        (0..self.partitions()).for_each(|p| self.between(p, |part| part.set_timeout(timeout)));
+    }
+    /// What the state was made of, as far as it is settled.
+    pub(crate) fn mark(&self) -> Vec<Time> {
+        self.driver().mark.clone().unwrap_or_default()
+    }
+    /// Says what the state is made of if the attempt that is on is committed.
+    pub(crate) fn mark_next(&self, mark: Vec<Time>) {
+        self.driver().next_mark = Some(mark);
+    }
+    pub(super) fn set_mark(&self, mark: Option<Vec<Time>>) {
+        self.driver().mark = mark;
+    }
+    pub(super) fn freeze_mark(&self, everything: bool) {
+        let driver = &mut *self.driver();
+        let is_wanted = everything || std::mem::take(&mut driver.is_mark_new);
+        driver.frozen_mark = driver.mark.clone().filter(|_| is_wanted);
+    }
+    pub(super) fn frozen_mark(&self) -> Option<Vec<Time>> {
+        self.driver().frozen_mark.take()
+    }
     pub(crate) fn add_migration(&self, m: Migration<S>) {
         self.driver().migrations.push(m);
     }
@@ -143,7 +177,7 @@ impl<K: Key, S: Wire> Store<K, S> {
         self.driver().sc.clone()
     }
     /// An error of this operator.
-    pub(super) fn wrong(&self, what: impl std::fmt::Display) -> Error {
+    pub(crate) fn wrong(&self, what: impl std::fmt::Display) -> Error {
         Error::User(format!("the state of the {} at {}: {what}", self.0.kind, self.0.site).into())
     }
 
@@ -283,6 +317,10 @@ impl<K: Key, S: Wire> Store<K, S> {
         let (applied, initial) = {
             let mut driver = self.driver();
             driver.batch = None;
+            if let Some(mark) = driver.next_mark.take().filter(|_| ok) {
+                driver.mark = Some(mark);
+                driver.is_mark_new = true;
+            }
             (driver.applied.take(), if ok && driver.is_seeded { driver.initial.take() } else { None })
         };
         drop((applied, initial)); // lineages die outside the lock
@@ -303,7 +341,7 @@ impl<K: Key, S: Wire> Store<K, S> {
             let (store, all) = (self.clone(), (0..self.partitions()).collect());
             rows.spark_context().run_job(&rows, all, move |p, flow, _| {
                 // Of an attempt of this task, or of this batch, that failed half-way.
-                store.between(p, |part| *part = Part::default());
+                store.between(p, Part::clear);
                 flow.each(|rows| {
                     store.between(p, |part| {
                         rows.for_each(|row| part.put(row.hash, row.key, Some(row.value), a.time, false));

@@ -53,6 +53,12 @@ keys! {
         rule: Rule::Positive, unit: Unit::Of("partitions"), unset: "the larger of the default parallelism and 16"
     }
 
+    /// How often a window by inverse is made anew from all that is in it, each partition in its turn, so that roundings of
+    /// floating-point numbers do not add up. 0 is never.
+    WINDOW_RECOMPUTE_EVERY: u64 = "spark.streaming.window.recomputeEvery" {
+        default: Some("1000"), unit: Unit::Of("slides")
+    }
+
     /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
     UNPERSIST: bool = "spark.streaming.unpersist" { no_effect: super::LATER, default: Some("true") }
 

@@ -19,8 +19,12 @@ keys! {
 
     /// The most records that each receiver takes in per second; zero or less for no limit.
     RECEIVER_MAX_RATE: Option<u64> = "spark.streaming.receiver.maxRate" {
-        no_effect: super::LATER,
         rule: Rule::Limit, unit: Unit::Of("records/s"), unset: "no limit"
+    }
+
+    /// The most bytes that each receiver takes in per second, as it estimates them.
+    RECEIVER_MAX_BYTE_RATE: Option<Bytes> = "spark.streaming.receiver.maxByteRate" {
+        rule: Rule::Positive, unset: "no limit"
     }
 
     /// How long a receiver that failed waits before it is started again.
@@ -35,8 +39,8 @@ keys! {
     /// Whether a socket receiver connects again when the other side closes.
     SOCKET_RECONNECT: bool = "spark.streaming.socket.reconnect" { default: Some("true") }
 
-    /// The largest block that a raw socket stream accepts.
-    RAW_MAX_BLOCK_SIZE: Bytes = "spark.streaming.raw.maxBlockSizeBytes" { no_effect: super::LATER, default: Some("1g"), rule: Rule::Positive }
+    /// The longest frame that a raw socket stream accepts; a longer one ends the connection.
+    RAW_MAX_BLOCK_SIZE: Bytes = "spark.streaming.raw.maxBlockSizeBytes" { default: Some("1g"), rule: Rule::Positive }
 
     /// How old a file may be, by its modification time, when a file stream first sees it; older ones are left out and
     /// counted.

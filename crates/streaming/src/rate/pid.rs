@@ -1,0 +1,201 @@
+//! [`Pid`]: from finished batches, the rate that batches can keep up with. Pure: it refuses to know a clock.
+//!
+//! Spark's estimator, with microseconds in place of milliseconds: a batch that takes less than a millisecond is measured
+//! too. One stream has one.
+
+use winterbourne_base::Duration;
+
+const SECOND: f64 = 1_000_000.0;
+
+/// The weights of the three terms, and the floor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Gains {
+    pub(crate) proportional: f64,
+    pub(crate) integral: f64,
+    pub(crate) derived: f64,
+    /// Records per second; above 0.
+    pub(crate) min_rate: f64,
+}
+
+/// What a batch that is done says of one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// When it was done, on any scale.
+    pub(crate) done_us: u64,
+    /// The records of this stream.
+    pub(crate) records: u64,
+    pub(crate) processing_us: u64,
+    pub(crate) scheduling_delay_us: u64,
+}
+
+/// The estimator of one stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Pid {
+    interval_us: f64,
+    gains: Gains,
+    latest: Option<Latest>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    done_us: u64,
+    rate: f64,
+    error: f64,
+}
+
+impl Pid {
+    pub(crate) fn new(interval: Duration, gains: Gains) -> Self {
+        Self { interval_us: interval.as_millis() as f64 * 1_000.0, gains, latest: None }
+    }
+
+    /// The rate from now on, in records per second, if the batch says something: it had records, and is later than the
+    /// one before. The first one only tells how fast records are processed.
+    pub(crate) fn rate_after(&mut self, batch: Sample) -> Option<f64> {
+        let is_later = self.latest.is_none_or(|latest| batch.done_us > latest.done_us);
+        if !is_later || batch.records == 0 || batch.processing_us == 0 {
+            return None;
+        }
+        let done_us = batch.done_us;
+        let processing_rate = batch.records as f64 / batch.processing_us as f64 * SECOND;
+        let Some(latest) = self.latest else {
+            self.latest = Some(Latest { done_us, rate: processing_rate, error: 0.0 });
+            return None;
+        };
+        // Records per second that came in and were not processed.
+        let error = latest.rate - processing_rate;
+        // Those that had piled up when the batch began, to be worked off within an interval.
+        let piled_up = batch.scheduling_delay_us as f64 * processing_rate / self.interval_us;
+        let change = (error - latest.error) / ((done_us - latest.done_us) as f64 / SECOND);
+        let Gains { proportional, integral, derived, min_rate } = self.gains;
+        let rate = (latest.rate - proportional * error - integral * piled_up - derived * change).max(min_rate);
+        self.latest = Some(Latest { done_us, rate, error });
+        Some(rate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use winterbourne_base::time::milliseconds;
+
+    const DEFAULT: Gains = Gains { proportional: 1.0, integral: 0.2, derived: 0.0, min_rate: 1.0 };
+
+    fn sample(done_ms: u64, records: u64, processing_ms: u64, delay_ms: u64) -> Sample {
+        let us = |ms| ms * 1_000;
+        Sample { done_us: us(done_ms), records, processing_us: us(processing_ms), scheduling_delay_us: us(delay_ms) }
+    }
+
+    #[test]
+    fn the_first_batch_only_measures_and_empty_or_old_ones_say_nothing() {
+        let mut pid = Pid::new(milliseconds(1_000), DEFAULT);
+        for nothing in [sample(10, 0, 5, 0), sample(10, 5, 0, 0), sample(10, 500, 500, 0)] {
+            assert_eq!(pid.rate_after(nothing), None);
+        }
+        assert_eq!(pid.rate_after(sample(10, 500, 500, 0)), None, "not later");
+        assert_eq!(pid.rate_after(sample(20, 600, 500, 0)), Some(1_200.0));
+        assert_eq!(pid.rate_after(sample(19, 600, 500, 0)), None, "out of order");
+    }
+
+    #[test]
+    fn less_than_a_millisecond_is_measured() {
+        let mut pid = Pid::new(milliseconds(1), DEFAULT);
+        let batch = |done_us| Sample { done_us, records: 10, processing_us: 100, scheduling_delay_us: 0 };
+        assert_eq!(pid.rate_after(batch(1)), None);
+        assert_eq!(pid.rate_after(batch(2)), Some(100_000.0));
+    }
+
+    proptest! {
+        /// Against Spark's formula as it is written down, in milliseconds.
+        #[test]
+        fn whole_milliseconds_give_what_spark_gives(
+            interval in 1u64..10_000,
+            gains in (0.0..3.0, 0.0..3.0, 0.0..3.0, 0.1..200.0f64),
+            batches in prop::collection::vec((1u64..5_000, 0u64..100_000, 0u64..20_000, 0u64..60_000), 1..40),
+        ) {
+            let (proportional, integral, derived, min_rate) = gains;
+            let mut pid = Pid::new(milliseconds(interval), Gains { proportional, integral, derived, min_rate });
+            let (mut t, mut spark): (u64, Option<(u64, f64, f64)>) = (0, None);
+            for (later, n, p, d) in batches {
+                t += later;
+                let expect = if n == 0 || p == 0 {
+                    None
+                } else {
+                    let processing = n as f64 / p as f64 * 1000.0;
+                    match spark {
+                        None => {
+                            spark = Some((t, processing, 0.0));
+                            None
+                        }
+                        Some((last, rate, last_error)) => {
+                            let error = rate - processing;
+                            let historical = d as f64 * processing / interval as f64;
+                            let d_error = (error - last_error) / ((t - last) as f64 / 1000.0);
+                            let new = rate - proportional * error - integral * historical - derived * d_error;
+                            spark = Some((t, new.max(min_rate), error));
+                            Some(new.max(min_rate))
+                        }
+                    }
+                };
+                let got = pid.rate_after(sample(t, n, p, d));
+                prop_assert_eq!(got.is_some(), expect.is_some());
+                if let (Some(got), Some(expect)) = (got, expect) {
+                    prop_assert!((got - expect).abs() <= 1e-6 * expect.abs().max(1.0), "{} {}", got, expect);
+                }
+            }
+        }
+    }
+
+    /// A source that offers `offer` records per second to batches that can process `capacity` per second, both
+    /// by the number of the batch. How late the batches from `from` on begin, in intervals, and their records.
+    fn plant(
+        interval_ms: u64,
+        batches: u64,
+        from: u64,
+        offer: impl Fn(u64) -> f64,
+        capacity: impl Fn(u64) -> f64,
+    ) -> (Vec<f64>, Vec<u64>) {
+        let interval_us = interval_ms as f64 * 1_000.0;
+        let mut pid = Pid::new(milliseconds(interval_ms), DEFAULT);
+        let (mut rate, mut free_at, mut carry) = (f64::MAX, 0.0f64, 0.0);
+        let (mut delays, mut sizes) = (Vec::new(), Vec::new());
+        for i in 1..=batches {
+            let tick = i as f64 * interval_us;
+            let due = carry + offer(i).min(rate) * interval_ms as f64 / 1_000.0;
+            let records = due.floor();
+            carry = due - records;
+            let begin = free_at.max(tick);
+            let processing = records / capacity(i) * SECOND;
+            free_at = begin + processing;
+            if i >= from {
+                delays.push((begin - tick) / interval_us);
+                sizes.push(records as u64);
+            }
+            let measured = Sample {
+                done_us: free_at as u64 + i,
+                records: records as u64,
+                processing_us: processing as u64,
+                scheduling_delay_us: (begin - tick) as u64,
+            };
+            rate = pid.rate_after(measured).unwrap_or(rate);
+        }
+        (delays, sizes)
+    }
+
+    fn settles(name: &str, (delays, sizes): (Vec<f64>, Vec<u64>), least: u64) {
+        assert!(delays.iter().all(|late| *late < 1.0), "{name}: batches begin late, in intervals: {delays:?}");
+        assert!(sizes.iter().sum::<u64>() >= least * sizes.len() as u64, "{name}: too little is processed: {sizes:?}");
+    }
+
+    #[test]
+    fn plants_settle_and_go_on_processing() {
+        let step = |i: u64| if i < 50 { 500.0 } else { 3_000.0 };
+        settles("a step from half the capacity to three times of it", plant(1_000, 200, 100, step, |_| 1_000.0), 800);
+        let halved = |i: u64| if i < 50 { 1_000.0 } else { 500.0 };
+        settles("half the capacity in mid-run", plant(1_000, 200, 100, |_| 900.0, halved), 400);
+        let back = |i: u64| if (50..100).contains(&i) { 500.0 } else { 1_000.0 };
+        settles("and back", plant(1_000, 300, 200, |_| 900.0, back), 800);
+        settles("five records a second", plant(1_000, 200, 100, |_| 50.0, |_| 5.0), 4);
+        settles("batches of a millisecond", plant(1, 2_000, 1_000, |_| 300_000.0, |_| 100_000.0), 80);
+    }
+}
