@@ -4,6 +4,7 @@ use crate::{
     accumulator::Registry,
     backend::Backend,
     blocks::Blocks,
+    checkpoint::Checkpoints,
     fair::{Shares, read_allocations},
     pool::Pool,
     task::Cancel,
@@ -83,6 +84,9 @@ pub(crate) struct Inner {
     pub(crate) pool: Pool,
     pub(crate) shares: Shares,
     pub(crate) blocks: Arc<Blocks>,
+    pub(crate) checkpoints: Arc<Checkpoints>,
+    /// Whether the files of a checkpoint go with the last lineage that reads them.
+    pub(crate) clean_checkpoints: bool,
     pub(crate) counters: Arc<Counters>,
     pub(crate) accumulators: Arc<Registry>,
     pub(crate) ids: Ids,
@@ -127,8 +131,12 @@ pub struct Counts {
     pub invalid_utf8: u64,
     /// Records that `try_` operators skipped.
     pub skipped_records: u64,
-    /// Cached blocks that exist now.
+    /// Cached blocks that exist now, in memory or on disk.
     pub cached_blocks: usize,
+    /// Cached blocks that left memory to make room for others, to disk or for good.
+    pub evicted_blocks: u64,
+    /// Cached blocks on disk that could not be read any more; they were computed again.
+    pub lost_blocks: u64,
 }
 
 impl SparkContext {
@@ -161,6 +169,12 @@ impl SparkContext {
             }
             _ => Shares::fifo(),
         };
+        let (limit, compress) = (conf.value(keys::MEMORY_STORAGE_SIZE)?.map(|b| b.0), conf.value(keys::RDD_COMPRESS)?);
+        let counters: Arc<Counters> = Arc::default();
+        // Spark takes a list; one directory is enough for one machine's threads.
+        let local_dir = conf.value(keys::LOCAL_DIR)?;
+        let local_dir = local_dir.as_deref().and_then(|dirs| dirs.split(',').map(str::trim).find(|d| !d.is_empty()));
+        let local_dir = local_dir.map_or_else(std::env::temp_dir, Into::into);
         let inner = Inner {
             app_name: conf.value(keys::APP_NAME)?.ok_or(Error::NoAppName)?,
             default_parallelism: conf.value(keys::DEFAULT_PARALLELISM)?,
@@ -169,8 +183,10 @@ impl SparkContext {
             master,
             pool: Pool::new(master.threads, shares.is_fair()).map_err(Error::Threads)?,
             shares,
-            blocks: Arc::default(),
-            counters: Arc::default(),
+            blocks: Arc::new(Blocks::new(limit, compress, local_dir, counters.clone())),
+            checkpoints: Arc::new(Checkpoints::new(conf.value(keys::CHECKPOINT_DIR)?)),
+            clean_checkpoints: conf.value(keys::CLEAN_CHECKPOINTS)?,
+            counters,
             accumulators: Arc::default(),
             ids: Ids::default(),
             running: Running::default(),
@@ -211,6 +227,8 @@ impl SparkContext {
             invalid_utf8: c.invalid_utf8.load(Relaxed),
             skipped_records: c.skipped_records.load(Relaxed),
             cached_blocks: self.inner.blocks.count(),
+            evicted_blocks: c.evicted_blocks.load(Relaxed),
+            lost_blocks: c.lost_blocks.load(Relaxed),
         }
     }
     /// Tells every running job to stop at its next chunk. They fail with [`Error::Cancelled`].
@@ -267,12 +285,13 @@ impl SparkContext {
     pub fn scheduler_pool(&self, name: &str) -> JobScope {
         JobScope::enter(|p| p.pool = Some(name.into()))
     }
-    /// Cancels what runs and ends the threads; later actions fail with [`Error::Stopped`]. Calling it again does nothing.
+    /// Cancels what runs, ends the threads and drops what is cached; later actions fail with [`Error::Stopped`]. Calling it again does nothing.
     #[track_caller]
     pub fn stop(&self) {
         if !self.inner.stopped.swap(true, SeqCst) {
             self.inner.running.cancel(&format!("the SparkContext was stopped at {}", Site::caller()), |_, _| true);
             self.inner.pool.close();
+            self.inner.blocks.close();
         }
     }
     /// Whether [`stop`](SparkContext::stop) was called.

@@ -14,6 +14,10 @@ pub struct Counters {
     pub invalid_utf8: AtomicU64,
     /// Records that a `try_` operator skipped.
     pub skipped_records: AtomicU64,
+    /// Cached blocks that left memory to make room for others, to disk or for good.
+    pub evicted_blocks: AtomicU64,
+    /// Cached blocks on disk that could not be read any more.
+    pub lost_blocks: AtomicU64,
 }
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, n: u64) {

@@ -1,7 +1,8 @@
 //! Running a job: plan, run wave by wave, turn panics and errors of tasks into one error with job, stage, partition and
 //! call site.
 use crate::{
-    BoxError, Counters, Data, Error, Flow, JobId, Rdd, Result, ShuffleId, Site, SparkContext, StageId, TaskCause,
+    BoxError, Counters, Data, Error, Flow, JobId, Rdd, RddId, Result, ShuffleId, Site, SparkContext, StageId,
+    TaskCause,
     accumulator::{Registry, Sent, Updates},
     backend::{Backend, Block, Label},
     context::Inner,
@@ -9,12 +10,12 @@ use crate::{
     flow::Carried,
     hash::FixedState,
     lineage::{Node, Shuffle},
-    plan::{self, Facts, Wave},
+    plan::{self, Facts, Wave, Without},
     scope,
     task::{self, Around, Cancel, Inside, Task},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, atomic::Ordering::Relaxed},
 };
@@ -29,6 +30,36 @@ pub(crate) struct Action {
     pub(crate) site: Site,
 }
 
+/// Tasks to run, and what each of them does.
+struct Work<F> {
+    specs: Vec<Spec>,
+    body: F,
+}
+/// What came of a set of tasks in which none failed.
+struct Ran<R> {
+    /// The results of those that are done, in order.
+    done: Vec<R>,
+    /// The numbers of those that are not.
+    left: Vec<usize>,
+    /// Why: there if any is left.
+    missed: Option<Missed>,
+}
+/// What tasks found missing of what the planner counted on.
+struct Missed {
+    shuffle: ShuffleId,
+    site: Site,
+    /// Persisted RDDs of which blocks were gone.
+    rdds: BTreeSet<RddId>,
+}
+impl Missed {
+    /// Adds it to what is known to be lost. Planning again helps only if it is more than before.
+    fn add_to(self, lost: &mut BTreeSet<RddId>) -> Result<()> {
+        let before = lost.len();
+        lost.extend(self.rdds);
+        if lost.len() > before { Ok(()) } else { Err(Error::Unplanned { shuffle: self.shuffle, site: self.site }) }
+    }
+}
+
 /// What the tasks of a set leave.
 struct Left<R> {
     results: Vec<Mutex<Option<Result<R>>>>,
@@ -37,8 +68,10 @@ struct Left<R> {
 }
 /// What one task made, on its way to other lanes.
 struct Made<R> {
-    result: R,
+    /// None if the task found something missing.
+    result: Option<R>,
     added: Vec<Sent>,
+    missed: Option<(ShuffleId, Site, Vec<RddId>)>,
 }
 
 /// One task to run.
@@ -114,7 +147,19 @@ impl SparkContext {
         self.run_action(Action { name: "run_job", site: Site::caller() }, rdd, partitions, f)
     }
 
+    /// Runs a job, and then those that write the checkpoints of what it has come to.
     pub(crate) fn run_action<T: Data, R: Data>(
+        &self,
+        action: Action,
+        rdd: &Rdd<T>,
+        partitions: Vec<usize>,
+        f: impl Fn(usize, Flow<T>, &Task) -> Result<R> + Send + Sync + 'static,
+    ) -> Result<Vec<R>> {
+        let results = self.run_only(action, rdd, partitions, f)?;
+        self.write_checkpoints(&rdd.op)?;
+        Ok(results)
+    }
+    pub(crate) fn run_only<T: Data, R: Data>(
         &self,
         action: Action,
         rdd: &Rdd<T>,
@@ -138,39 +183,72 @@ impl SparkContext {
         let running = inner.running.enter(job, properties.group);
         // Again, now that `stop` would find this job among those that run.
         self.may_run(action)?;
-        let waves = match &inner.backend {
-            None => planned(&*rdd.op, &*inner.blocks)?,
-            Some(backend) => {
-                let facts =
-                    Agreed { inner, backend: &**backend, job, shuffled: Mutex::default(), failed: Mutex::default() };
-                let waves = planned(&*rdd.op, &facts)?;
-                match facts.failed.into_inner().expect("plain option") {
-                    Some(e) => return Err(e),
-                    None => waves,
-                }
-            }
-        };
-        let stages = waves.iter().map(Vec::len).sum::<usize>() as u64 + 1;
-        let mut stage = inner.ids.stages.fetch_add(stages, Relaxed);
-        for wave in waves {
-            let first = stage;
-            stage += wave.len() as u64;
-            self.run_wave(job, &rank, first, wave, &running.cancel)?;
-        }
+        let mut lost = BTreeSet::new();
+        let stage = StageId(self.run_waves(job, &rank, &*rdd.op, &mut lost, &running.cancel)?);
         let op = rdd.op.clone();
-        let specs = partitions
-            .into_iter()
-            .map(|partition| Spec { stage: StageId(stage), in_wave: 0, partition, site: meta.site })
-            .collect();
-        self.run_tasks(job, &rank, action, specs, &running.cancel, move |spec, task| {
+        let specs =
+            partitions.into_iter().map(|partition| Spec { stage, in_wave: 0, partition, site: meta.site }).collect();
+        let body = move |spec: &Spec, task: &Task| {
             let flow = op.flow(spec.partition, task)?;
             task::at(action.site);
             f(spec.partition, flow, task)
-        })
+        };
+        // Tasks that miss what the planner left out because of a block that is gone run again when that is there.
+        let again = |missed: Missed| {
+            missed.add_to(&mut lost)?;
+            self.run_waves(job, &rank, &*rdd.op, &mut lost, &running.cancel).map(drop)
+        };
+        self.run_tasks(job, &rank, action, Work { specs, body }, &running.cancel, again)
     }
 
-    /// Runs the missing map tasks of one wave; their outputs stay with their shuffles.
-    fn run_wave(&self, job: JobId, rank: &Rank, first: u64, wave: Wave, cancel: &Arc<Cancel>) -> Result<()> {
+    /// Plans, and runs what the result stage needs; the number of that stage. Of `lost` RDDs nothing counts as cached.
+    fn run_waves(
+        &self,
+        job: JobId,
+        rank: &Rank,
+        root: &dyn Node,
+        lost: &mut BTreeSet<RddId>,
+        cancel: &Arc<Cancel>,
+    ) -> Result<u64> {
+        let inner = &*self.inner;
+        'plan: loop {
+            let waves = match &inner.backend {
+                None if lost.is_empty() => planned(root, &*inner.blocks)?,
+                None => planned(root, &Without { facts: &*inner.blocks, lost })?,
+                Some(backend) => {
+                    let (shuffled, failed) = (Mutex::default(), Mutex::default());
+                    let facts = Agreed { inner, backend: &**backend, job, shuffled, failed };
+                    let waves = planned(root, &Without { facts: &facts, lost })?;
+                    match facts.failed.into_inner().expect("plain option") {
+                        Some(e) => return Err(e),
+                        None => waves,
+                    }
+                }
+            };
+            let stages = waves.iter().map(Vec::len).sum::<usize>() as u64 + 1;
+            let mut stage = inner.ids.stages.fetch_add(stages, Relaxed);
+            for wave in waves {
+                let first = stage;
+                stage += wave.len() as u64;
+                if let Some(missed) = self.run_wave(job, rank, first, wave, cancel)? {
+                    missed.add_to(lost)?;
+                    continue 'plan;
+                }
+            }
+            return Ok(stage);
+        }
+    }
+
+    /// Runs the missing map tasks of one wave; their outputs stay with their shuffles. Those that found nothing where the
+    /// planner saw cached blocks are left.
+    fn run_wave(
+        &self,
+        job: JobId,
+        rank: &Rank,
+        first: u64,
+        wave: Wave,
+        cancel: &Arc<Cancel>,
+    ) -> Result<Option<Missed>> {
         let mut specs = Vec::new();
         for (i, stage) in wave.iter().enumerate() {
             let (id, site) = (StageId(first + i as u64), stage.shuffle.site());
@@ -178,95 +256,194 @@ impl SparkContext {
         }
         let label = Action { name: wave[0].shuffle.name(), site: wave[0].shuffle.site() };
         let Some(_) = &self.inner.backend else {
-            let run = move |spec: &Spec, task: &Task| wave[spec.in_wave].shuffle.run_map(spec.partition, task);
+            let body = move |spec: &Spec, task: &Task| wave[spec.in_wave].shuffle.run_map(spec.partition, task);
             // What one task wrote stays, also if another fails, and so does what it added to accumulators.
-            let (ran, updates) = self.run_here(job, rank, specs, cancel, run);
+            let (ran, updates) = self.run_here(job, rank, &Arc::new(Work { specs, body }), None, cancel);
             let counted = Registry::count(updates.into_iter().map(|(_, u)| u));
-            ran?;
-            return counted;
+            let missed = ran?.missed;
+            return counted.map(|()| missed);
         };
         // Several lanes: each output travels, and every lane keeps all of them.
         let wave = Arc::new(wave);
         let keep: Vec<(usize, usize)> = specs.iter().map(|s| (s.in_wave, s.partition)).collect();
-        let made = {
-            let wave = wave.clone();
-            self.run_tasks(job, rank, label, specs, cancel, move |spec: &Spec, task: &Task| {
-                let shuffle = &wave[spec.in_wave].shuffle;
-                shuffle.run_map(spec.partition, task)?;
-                Ok(shuffle.output(spec.partition))
-            })?
+        let of = wave.clone();
+        let body = move |spec: &Spec, task: &Task| {
+            let shuffle = &of[spec.in_wave].shuffle;
+            shuffle.run_map(spec.partition, task)?;
+            Ok(shuffle.output(spec.partition))
         };
-        for ((in_wave, map), output) in keep.into_iter().zip(made) {
-            wave[in_wave].shuffle.adopt(map, output);
+        let (all, missed) = self.run_lanes(job, rank, label, &Arc::new(Work { specs, body }), None, cancel)?;
+        for (i, made) in &all {
+            if let Some(output) = &made.result {
+                let (in_wave, map) = keep[*i];
+                wave[in_wave].shuffle.adopt(map, output.clone());
+            }
         }
-        Ok(())
+        self.inner.accumulators.count_sent(all.iter().flat_map(|(_, made)| &made.added))?;
+        Ok(missed)
     }
 
     /// Runs tasks on the pool, those of this lane only if there are several; returns the results of all. What they added
-    /// to accumulators counts if all succeed, in the order of the tasks.
+    /// to accumulators counts if all succeed, in the order of the tasks. Those that miss what was not planned run again
+    /// after `again`.
     fn run_tasks<R: Data>(
         &self,
         job: JobId,
         rank: &Rank,
         action: Action,
-        specs: Vec<Spec>,
+        work: Work<impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>,
         cancel: &Arc<Cancel>,
-        body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
+        mut again: impl FnMut(Missed) -> Result<()>,
     ) -> Result<Vec<R>> {
-        let Some(backend) = &self.inner.backend else {
-            let (ran, added) = self.run_here(job, rank, specs, cancel, body);
-            if added.is_empty() {
-                return ran;
+        let work = Arc::new(work);
+        if self.inner.backend.is_some() {
+            let mut done = Vec::new();
+            let mut left = None;
+            loop {
+                let (mut all, missed) = self.run_lanes(job, rank, action, &work, left, cancel)?;
+                left = Some(all.iter().filter(|(_, made)| made.result.is_none()).map(|(i, _)| *i).collect());
+                all.retain(|(_, made)| made.result.is_some());
+                done.append(&mut all);
+                match missed {
+                    Some(missed) => again(missed)?,
+                    None => break,
+                }
             }
-            let failed = ran.is_err();
-            let counted = Registry::count(added.into_iter().map(|(_, u)| if failed { u.only_kept() } else { u }));
-            return ran.and_then(|results| counted.map(|()| results));
+            done.sort_by_key(|(i, _)| *i);
+            self.inner.accumulators.count_sent(done.iter().flat_map(|(_, made)| &made.added))?;
+            return Ok(done.iter().filter_map(|(_, made)| made.result.clone()).collect());
+        }
+        let (ran, mut added) = self.run_here(job, rank, &work, None, cancel);
+        let ran = match ran {
+            Ok(Ran { done, missed: Some(missed), left }) => {
+                let (done, more) = self.run_left(job, rank, &work, done, left, missed, cancel, &mut again);
+                added.extend(more);
+                added.sort_by_key(|(i, _)| *i);
+                done
+            }
+            ran => ran.map(|ran| ran.done),
         };
-        let (lane, lanes, total) = (backend.lane(), backend.lanes(), specs.len());
-        let (numbers, mine): (Vec<usize>, Vec<Spec>) =
-            specs.into_iter().enumerate().filter(|(_, s)| s.partition % lanes == lane).unzip();
-        let accumulators = &self.inner.accumulators;
-        // After a failure all lanes count nothing, so that they stay alike.
-        let (ran, updates) = self.run_here(job, rank, mine, cancel, body);
-        let made = ran.and_then(|results| {
-            let mut made: Vec<Made<R>> = results.into_iter().map(|result| Made { result, added: Vec::new() }).collect();
-            for (i, updates) in updates {
-                made[i].added = accumulators.encode(updates)?;
+        if added.is_empty() {
+            return ran;
+        }
+        let failed = ran.is_err();
+        let counted = Registry::count(added.into_iter().map(|(_, u)| if failed { u.only_kept() } else { u }));
+        ran.and_then(|results| counted.map(|()| results))
+    }
+
+    /// Runs what is left of some tasks, until nothing is.
+    #[expect(clippy::too_many_arguments, reason = "the cold half of `run_tasks`")]
+    #[cold]
+    fn run_left<R: Data>(
+        &self,
+        job: JobId,
+        rank: &Rank,
+        work: &Arc<Work<impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
+        first: Vec<R>,
+        mut left: Vec<usize>,
+        mut missed: Missed,
+        cancel: &Arc<Cancel>,
+        again: &mut impl FnMut(Missed) -> Result<()>,
+    ) -> (Result<Vec<R>>, Vec<(usize, Updates)>) {
+        let mut results: Vec<Option<R>> = (0..work.specs.len()).map(|_| None).collect();
+        let fill = |results: &mut [Option<R>], done: Vec<R>, which: &mut dyn Iterator<Item = usize>, left: &[usize]| {
+            which.filter(|i| !left.contains(i)).zip(done).for_each(|(i, r)| results[i] = Some(r));
+        };
+        fill(&mut results, first, &mut (0..work.specs.len()), &left);
+        let mut added = Vec::new();
+        loop {
+            if let Err(e) = again(missed) {
+                return (Err(e), added);
             }
-            Ok(numbers.into_iter().zip(made).map(|(i, m)| (i, Arc::new(m) as Block)).collect())
+            let (ran, mut more) = self.run_here(job, rank, work, Some(left.clone().into()), cancel);
+            added.append(&mut more);
+            let ran = match ran {
+                Ok(ran) => ran,
+                Err(e) => return (Err(e), added),
+            };
+            fill(&mut results, ran.done, &mut left.into_iter(), &ran.left);
+            left = ran.left;
+            match ran.missed {
+                Some(more) => missed = more,
+                None => return (Ok(results.into_iter().flatten().collect()), added),
+            }
+        }
+    }
+
+    /// Runs the tasks of this lane, all or those of the list; returns what all lanes made, by number of the task, and what
+    /// tasks of any lane missed.
+    fn run_lanes<R: Data>(
+        &self,
+        job: JobId,
+        rank: &Rank,
+        action: Action,
+        work: &Arc<Work<impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
+        only: Option<Vec<usize>>,
+        cancel: &Arc<Cancel>,
+    ) -> Result<(Vec<(usize, Arc<Made<R>>)>, Option<Missed>)> {
+        let backend = self.inner.backend.as_ref().expect("asked for by the callers");
+        let (lane, lanes) = (backend.lane(), backend.lanes());
+        let all = only.unwrap_or_else(|| (0..work.specs.len()).collect());
+        let total = all.len();
+        let mine: Arc<[usize]> = all.into_iter().filter(|&i| work.specs[i].partition % lanes == lane).collect();
+        // After a failure all lanes count nothing, so that they stay alike.
+        let (ran, updates) = self.run_here(job, rank, work, Some(mine.clone()), cancel);
+        let made = ran.and_then(|ran| {
+            let mut missed = ran.missed.map(|m| (m.shuffle, m.site, m.rdds.into_iter().collect()));
+            let mut results = ran.done.into_iter();
+            let mut made: BTreeMap<usize, Made<R>> = BTreeMap::new();
+            for &i in &*mine {
+                let is_left = ran.left.contains(&i);
+                let result = if is_left { None } else { results.next() };
+                // One of those that are left says it for all.
+                let missed = if is_left { missed.take() } else { None };
+                made.insert(i, Made { result, added: Vec::new(), missed });
+            }
+            for (i, updates) in updates {
+                made.get_mut(&i).expect("a task of this lane").added = self.inner.accumulators.encode(updates)?;
+            }
+            Ok(made.into_iter().map(|(i, m)| (i, Arc::new(m) as Block)).collect())
         });
         let label = Label { number: job.0, name: action.name, site: action.site, tasks: total };
         let mut all = backend.gather(&label, made)?;
         all.sort_by_key(|(i, _)| *i);
-        let made = all.iter().map(|(_, b)| b.downcast_ref::<Made<R>>().expect("equal labels carry equal types"));
-        accumulators.count_sent(made.clone().flat_map(|m| &m.added))?;
-        Ok(made.map(|m| m.result.clone()).collect())
+        let typed = |b: Block| b.downcast::<Made<R>>().expect("equal labels carry equal types");
+        let all: Vec<_> = all.into_iter().map(|(i, b)| (i, typed(b))).collect();
+        let mut missed: Option<Missed> = None;
+        for (shuffle, site, rdds) in all.iter().filter_map(|(_, made)| made.missed.as_ref()) {
+            let (shuffle, site) = (*shuffle, *site);
+            missed.get_or_insert(Missed { shuffle, site, rdds: BTreeSet::new() }).rdds.extend(rdds);
+        }
+        Ok((all, missed))
     }
 
-    /// Runs tasks on the pool; returns their results, or the first failure in partition order, and what each has added
-    /// to accumulators, if anything: one that failed, for the blocks that it left in the cache.
+    /// Runs tasks on the pool, all or those of the list; returns their results, or the first failure in partition order,
+    /// and what each has added to accumulators, if anything: one that failed, for the blocks that it left in the cache.
     fn run_here<R: Data>(
         &self,
         job: JobId,
         rank: &Rank,
-        specs: Vec<Spec>,
+        work: &Arc<Work<impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
+        only: Option<Arc<[usize]>>,
         cancel: &Arc<Cancel>,
-        body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
-    ) -> (Result<Vec<R>>, Vec<(usize, Updates)>) {
-        let n = specs.len();
+    ) -> (Result<Ran<R>>, Vec<(usize, Updates)>) {
+        let n = only.as_ref().map_or(work.specs.len(), |o| o.len());
         let (counters, helpers) = (self.inner.counters.clone(), self.inner.pool.helpers());
         Counters::add(&counters.tasks, n as u64);
-        let around = Arc::new(Around { cancel: cancel.clone(), counters, helpers });
+        let around = Arc::new(Around { cancel: cancel.clone(), counters, helpers, missed: Mutex::default() });
         let results = (0..n).map(|_| Mutex::new(None)).collect();
         let left = Arc::new(Left { results, added: Mutex::default() });
-        let (out, attempts) = (left.clone(), self.inner.master.attempts);
+        let (out, attempts, work, around_all) =
+            (left.clone(), self.inner.master.attempts, work.clone(), around.clone());
+        let number = move |i: usize| only.as_ref().map_or(i, |o| o[i]);
+        let numbered = number.clone();
         self.inner.pool.run(rank.clone(), n, move |i| {
-            let spec = &specs[i];
+            let spec = &work.specs[number(i)];
             let (stage, partition) = (spec.stage, spec.partition);
             let mut task = Task { job, stage, partition, attempt: 1, around: around.clone() };
             let mut added = Updates::default();
             let result = loop {
-                match attempt(spec, &task, &body, &mut added) {
+                match attempt(spec, &task, &work.body, &mut added) {
                     Err(Error::Task { .. }) if task.attempt < attempts && !task.around.cancel.is_set() => {
                         task.attempt += 1;
                         Counters::add(&task.around.counters.task_retries, 1);
@@ -274,19 +451,25 @@ impl SparkContext {
                     result => break result,
                 }
             };
-            if result.is_err() {
+            // One that has to wait for what it needs stops nobody.
+            if result.as_ref().is_err_and(|e| !matches!(e, Error::Unplanned { .. })) {
                 task.around.cancel.silently();
             }
             if !added.is_empty() {
-                out.added.lock().expect("plain list").push((i, added));
+                out.added.lock().expect("plain list").push((number(i), added));
             }
             *out.results[i].lock().expect("plain slot") = Some(result);
         });
-        let mut results = Vec::with_capacity(n);
+        let mut ran = Ran { done: Vec::with_capacity(n), left: Vec::new(), missed: None };
         let mut error = None;
-        for slot in &left.results {
+        for (i, slot) in left.results.iter().enumerate() {
             match slot.lock().expect("plain slot").take().expect("every task ended") {
-                Ok(r) => results.push(r),
+                Ok(r) => ran.done.push(r),
+                Err(Error::Unplanned { shuffle, site }) => {
+                    ran.left.push(numbered(i));
+                    let rdds = || around_all.missed.lock().expect("plain set").clone();
+                    ran.missed.get_or_insert_with(|| Missed { shuffle, site, rdds: rdds() });
+                }
                 // The first real failure in partition order, not the cancellations it caused.
                 Err(e) => {
                     if matches!(error, None | Some(Error::Cancelled { .. })) {
@@ -297,7 +480,7 @@ impl SparkContext {
         }
         let mut added = std::mem::take(&mut *left.added.lock().expect("plain list"));
         added.sort_unstable_by_key(|(i, _)| *i);
-        (error.map_or(Ok(results), Err), added)
+        (error.map_or(Ok(ran), Err), added)
     }
 
     /// Whether this thread may run a job on this context now.
@@ -339,7 +522,7 @@ fn attempt<R>(spec: &Spec, task: &Task, body: &impl Fn(&Spec, &Task) -> Result<R
     };
     added.append(updates.only_kept());
     Err(match error {
-        Ok(e @ (Error::Cancelled { .. } | Error::Task { .. })) => e,
+        Ok(e @ (Error::Cancelled { .. } | Error::Task { .. } | Error::Unplanned { .. })) => e,
         Ok(Error::User(e)) => failed(spec, task, TaskCause::User(e)),
         Ok(e) => failed(spec, task, TaskCause::Engine(Box::new(e))),
         Err(payload) => failed(spec, task, TaskCause::Panic(panic_text(&*payload))),

@@ -10,6 +10,7 @@
 mod accumulator;
 pub mod backend;
 mod blocks;
+mod checkpoint;
 mod chunk;
 mod context;
 #[cfg(doctest)]
@@ -21,6 +22,7 @@ mod error;
 mod fair;
 mod flow;
 pub mod hash;
+mod heap_size;
 mod ids;
 mod job;
 pub mod lineage;
@@ -29,18 +31,23 @@ mod pair;
 pub mod plan;
 mod pool;
 mod rdd;
+#[cfg(test)]
+mod replan;
 mod scope;
 mod share;
 mod show;
 mod site;
 mod source;
+mod storage_level;
 mod task;
 mod text;
+mod walk;
 
 pub use accumulator::{
     Accumulate, Accumulator, AccumulatorInfo, Collection, CollectionAccumulator, DoubleAccumulator, DoubleSum,
     LongAccumulator, LongSum,
 };
+pub use blocks::{Keeping, RddStorageInfo};
 pub use chunk::{CHUNK, Chunk};
 pub use context::{Canceller, Counts, SparkContext};
 pub use counters::Counters;
@@ -48,6 +55,7 @@ pub use data::{Data, Key, Show, Wire};
 pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
+pub use heap_size::HeapSize;
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::guard_driver;
 pub use master::{Master, MasterError};
@@ -59,6 +67,10 @@ pub use site::Site;
 pub use source::{
     lines::{LineCut, LineCutter},
     listed::why_not_text,
+};
+pub use storage_level::{
+    DiskOnly, DiskOnly2, DiskOnly3, InvalidStorageLevel, Level, Measured, MemoryAndDisk, MemoryAndDisk2,
+    MemoryAndDiskSer, MemoryAndDiskSer2, MemoryOnly, MemoryOnly2, MemoryOnlySer, MemoryOnlySer2, OffHeap, StorageLevel,
 };
 pub use task::{Task, at};
 pub use text::{Split, Text};

@@ -1,9 +1,10 @@
 //! What a running task knows of itself, and which operator runs on this thread.
-use crate::{Counters, Error, JobId, Result, Site, StageId, accumulator::Updates, pool::Helpers};
+use crate::{Counters, Error, JobId, RddId, Result, Site, StageId, accumulator::Updates, pool::Helpers};
 use std::{
     cell::Cell,
+    collections::BTreeSet,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -26,6 +27,8 @@ pub(crate) struct Around {
     pub(crate) cancel: Arc<Cancel>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) helpers: Helpers,
+    /// Persisted RDDs of which a block was missing.
+    pub(crate) missed: Mutex<BTreeSet<RddId>>,
 }
 impl Task {
     /// Whether to go on. Every source asks this once per chunk; an operator that drops everything returns to nobody,
@@ -36,6 +39,10 @@ impl Task {
     pub fn check(&self) -> Result<()> {
         let cancel = &self.around.cancel;
         if cancel.is_set() { Err(cancel.error(self.job)) } else { Ok(()) }
+    }
+    /// A block of this RDD is not there and is computed. What the planner left out because of it may be missing too.
+    pub(crate) fn misses(&self, rdd: RddId) {
+        self.around.missed.lock().expect("plain set").insert(rdd);
     }
     /// The context's counters.
     pub fn counters(&self) -> &Counters {

@@ -12,7 +12,10 @@ pub use winterbourne_base::{
     Clock, Duration, Interval, IntoDuration, ManualClock, SparkConf, SystemClock, Time, conf,
     time::{milliseconds, minutes, seconds},
 };
-pub use winterbourne_engine::{BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, SparkContext, Text};
+pub use winterbourne_engine::{
+    BoxError, DiskOnly, DoubleAccumulator, LongAccumulator, MemoryAndDisk, MemoryAndDiskSer, MemoryOnly, MemoryOnlySer,
+    OnBadRecord, Rdd, SparkContext, StorageLevel, Text,
+};
 pub use winterbourne_streaming::{
     DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
 };
@@ -49,7 +52,10 @@ pub mod prelude {
         Duration, IntoDuration, SparkConf, Time,
         time::{milliseconds, minutes, seconds},
     };
-    pub use winterbourne_engine::{BoxError, DoubleAccumulator, LongAccumulator, OnBadRecord, Rdd, SparkContext, Text};
+    pub use winterbourne_engine::{
+        BoxError, DiskOnly, DoubleAccumulator, LongAccumulator, MemoryAndDisk, MemoryAndDiskSer, MemoryOnly,
+        MemoryOnlySer, OnBadRecord, Rdd, SparkContext, StorageLevel, Text,
+    };
     pub use winterbourne_streaming::{
         DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
     };

@@ -39,7 +39,7 @@ impl<K: Key, V: Wire> Side<K, V> {
     fn open(&self, p: usize, task: &Task) -> Result<Opened<K, V>> {
         match self {
             Side::Narrow(parent) => parent.flow(p, task).map(Opened::Narrow),
-            Side::Shuffled(x) => Ok(Opened::Shuffled(Flow::source(x.bucket(p), task))),
+            Side::Shuffled(x) => Ok(Opened::Shuffled(Flow::source(x.bucket(p)?, task))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! [`Exchange`]: one shuffle. Typed vectors are handed over in process, neither serialised nor erased; the scheduler
 //! sees only `dyn Shuffle`. Outputs are shared, not moved, because a lineage may be read again, and they die with it.
 use crate::{
-    Data, Flow, Key, Rdd, Result, Shape, ShuffleId, Site, Task, Wire, at,
+    Data, Error, Flow, Key, Rdd, Result, Shape, ShuffleId, Site, Task, Wire, at,
     backend::Block,
     flow::Run,
     lineage::{Count, Dep, Link, Node, Op, Partitioner, Shuffle},
@@ -36,10 +36,23 @@ impl<I: Data, O: Data> Exchange<I, O> {
         self.outputs.get()?.get(map)?.get()
     }
     /// The runs of one reduce partition, in map-partition order: the same for any number of threads.
-    pub(super) fn bucket(&self, reduce: usize) -> Vec<Run<O>> {
-        let Some(cells) = self.outputs.get() else { return Vec::new() }; // a parent without partitions
-        let buckets = cells.iter().map(|c| &c.get().expect("the planner ran every map task first")[reduce]);
-        buckets.filter(|b| !b.is_empty()).map(|b| (b.clone(), 0..b.len())).collect()
+    pub(super) fn bucket(&self, reduce: usize) -> Result<Vec<Run<O>>> {
+        let Some(cells) = self.outputs.get() else {
+            // A parent without partitions, or one that the planner never came to: see `unplanned`.
+            return if self.parent.meta.partitions.get()? == 0 { Ok(Vec::new()) } else { Err(self.unplanned()) };
+        };
+        let mut runs = Vec::with_capacity(cells.len());
+        for cell in cells {
+            let bucket = &cell.get().ok_or_else(|| self.unplanned())?[reduce];
+            if !bucket.is_empty() {
+                runs.push((bucket.clone(), 0..bucket.len()));
+            }
+        }
+        Ok(runs)
+    }
+    /// The planner ran every map task that was missing, except below what was cached then and is gone now.
+    fn unplanned(&self) -> Error {
+        Error::Unplanned { shuffle: self.id, site: self.site }
     }
 }
 impl<I: Data, O: Data> Shuffle for Exchange<I, O> {
@@ -48,6 +61,9 @@ impl<I: Data, O: Data> Shuffle for Exchange<I, O> {
     }
     fn parent(&self) -> &dyn Node {
         &**self.parent
+    }
+    fn parent_link(&self) -> Link<dyn Node> {
+        Link::erased(&self.parent)
     }
     fn site(&self) -> Site {
         self.site
@@ -124,7 +140,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.sc.make(shape, move |p, task| {
             task.check()?;
             at(site);
-            read(x.bucket(p), task)
+            read(x.bucket(p)?, task)
         })
     }
 }

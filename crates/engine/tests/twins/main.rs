@@ -3,5 +3,6 @@
 mod common;
 mod keyed;
 mod numbers;
+mod persist;
 mod sets;
 mod sorted;

@@ -469,7 +469,7 @@ fn apply<K: Key, V: Wire, S: Wire>(
             store.spark_context().make(shape, move |p, task| run(p, Flow::empty(), task))
         }
     };
-    let applied = applied.cache();
+    let applied = applied.pinned();
     store.applied_by(&applied);
     applied
 }
