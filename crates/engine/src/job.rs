@@ -15,7 +15,7 @@ use crate::{
     task::{self, Around, Cancel, Inside, Task},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, atomic::Ordering::Relaxed},
 };
@@ -30,10 +30,22 @@ pub(crate) struct Action {
     pub(crate) site: Site,
 }
 
-/// Tasks to run, and what each of them does.
-struct Work<F> {
-    specs: Vec<Spec>,
+/// Tasks to run, what each of them does, and what they leave.
+struct Work<R, F> {
+    tasks: Vec<Slot<R>>,
     body: F,
+    /// What they added to accumulators, by number of the task; only those that did.
+    added: Mutex<Vec<(usize, Updates)>>,
+}
+struct Slot<R> {
+    spec: Spec,
+    result: Mutex<Option<Result<R>>>,
+}
+impl<R: Data, F: Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static> Work<R, F> {
+    fn new(specs: impl IntoIterator<Item = Spec>, body: F) -> Arc<Self> {
+        let tasks = specs.into_iter().map(|spec| Slot { spec, result: Mutex::new(None) }).collect();
+        Arc::new(Work { tasks, body, added: Mutex::default() })
+    }
 }
 /// What came of a set of tasks in which none failed.
 struct Ran<R> {
@@ -49,23 +61,21 @@ struct Missed {
     shuffle: ShuffleId,
     site: Site,
     /// Persisted RDDs of which blocks were gone.
-    rdds: BTreeSet<RddId>,
+    rdds: Vec<RddId>,
 }
 impl Missed {
     /// Adds it to what is known to be lost. Planning again helps only if it is more than before.
-    fn add_to(self, lost: &mut BTreeSet<RddId>) -> Result<()> {
+    fn add_to(self, lost: &mut Vec<RddId>) -> Result<()> {
         let before = lost.len();
-        lost.extend(self.rdds);
+        for rdd in self.rdds {
+            if !lost.contains(&rdd) {
+                lost.push(rdd);
+            }
+        }
         if lost.len() > before { Ok(()) } else { Err(Error::Unplanned { shuffle: self.shuffle, site: self.site }) }
     }
 }
 
-/// What the tasks of a set leave.
-struct Left<R> {
-    results: Vec<Mutex<Option<Result<R>>>>,
-    /// What they added to accumulators, by number of the task; only those that did.
-    added: Mutex<Vec<(usize, Updates)>>,
-}
 /// What one task made, on its way to other lanes.
 struct Made<R> {
     /// None if the task found something missing.
@@ -73,6 +83,9 @@ struct Made<R> {
     added: Vec<Sent>,
     missed: Option<(ShuffleId, Site, Vec<RddId>)>,
 }
+
+/// What tasks of all lanes made, by number of the task.
+type Gathered<R> = Vec<(usize, Arc<Made<R>>)>;
 
 /// One task to run.
 struct Spec {
@@ -183,11 +196,10 @@ impl SparkContext {
         let running = inner.running.enter(job, properties.group);
         // Again, now that `stop` would find this job among those that run.
         self.may_run(action)?;
-        let mut lost = BTreeSet::new();
+        let mut lost = Vec::new();
         let stage = StageId(self.run_waves(job, &rank, &*rdd.op, &mut lost, &running.cancel)?);
         let op = rdd.op.clone();
-        let specs =
-            partitions.into_iter().map(|partition| Spec { stage, in_wave: 0, partition, site: meta.site }).collect();
+        let specs = partitions.into_iter().map(|partition| Spec { stage, in_wave: 0, partition, site: meta.site });
         let body = move |spec: &Spec, task: &Task| {
             let flow = op.flow(spec.partition, task)?;
             task::at(action.site);
@@ -198,7 +210,7 @@ impl SparkContext {
             missed.add_to(&mut lost)?;
             self.run_waves(job, &rank, &*rdd.op, &mut lost, &running.cancel).map(drop)
         };
-        self.run_tasks(job, &rank, action, Work { specs, body }, &running.cancel, again)
+        self.run_tasks(job, &rank, action, Work::new(specs, body), &running.cancel, again)
     }
 
     /// Plans, and runs what the result stage needs; the number of that stage. Of `lost` RDDs nothing counts as cached.
@@ -207,7 +219,7 @@ impl SparkContext {
         job: JobId,
         rank: &Rank,
         root: &dyn Node,
-        lost: &mut BTreeSet<RddId>,
+        lost: &mut Vec<RddId>,
         cancel: &Arc<Cancel>,
     ) -> Result<u64> {
         let inner = &*self.inner;
@@ -258,7 +270,7 @@ impl SparkContext {
         let Some(_) = &self.inner.backend else {
             let body = move |spec: &Spec, task: &Task| wave[spec.in_wave].shuffle.run_map(spec.partition, task);
             // What one task wrote stays, also if another fails, and so does what it added to accumulators.
-            let (ran, updates) = self.run_here(job, rank, &Arc::new(Work { specs, body }), None, cancel);
+            let (ran, updates) = self.run_here(job, rank, &Work::new(specs, body), None, cancel);
             let counted = Registry::count(updates.into_iter().map(|(_, u)| u));
             let missed = ran?.missed;
             return counted.map(|()| missed);
@@ -272,7 +284,7 @@ impl SparkContext {
             shuffle.run_map(spec.partition, task)?;
             Ok(shuffle.output(spec.partition))
         };
-        let (all, missed) = self.run_lanes(job, rank, label, &Arc::new(Work { specs, body }), None, cancel)?;
+        let (all, missed) = self.run_lanes(job, rank, label, &Work::new(specs, body), None, cancel)?;
         for (i, made) in &all {
             if let Some(output) = &made.result {
                 let (in_wave, map) = keep[*i];
@@ -291,11 +303,10 @@ impl SparkContext {
         job: JobId,
         rank: &Rank,
         action: Action,
-        work: Work<impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>,
+        work: Arc<Work<R, impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
         cancel: &Arc<Cancel>,
         mut again: impl FnMut(Missed) -> Result<()>,
     ) -> Result<Vec<R>> {
-        let work = Arc::new(work);
         if self.inner.backend.is_some() {
             let mut done = Vec::new();
             let mut left = None;
@@ -338,18 +349,18 @@ impl SparkContext {
         &self,
         job: JobId,
         rank: &Rank,
-        work: &Arc<Work<impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
+        work: &Arc<Work<R, impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
         first: Vec<R>,
         mut left: Vec<usize>,
         mut missed: Missed,
         cancel: &Arc<Cancel>,
         again: &mut impl FnMut(Missed) -> Result<()>,
     ) -> (Result<Vec<R>>, Vec<(usize, Updates)>) {
-        let mut results: Vec<Option<R>> = (0..work.specs.len()).map(|_| None).collect();
+        let mut results: Vec<Option<R>> = (0..work.tasks.len()).map(|_| None).collect();
         let fill = |results: &mut [Option<R>], done: Vec<R>, which: &mut dyn Iterator<Item = usize>, left: &[usize]| {
             which.filter(|i| !left.contains(i)).zip(done).for_each(|(i, r)| results[i] = Some(r));
         };
-        fill(&mut results, first, &mut (0..work.specs.len()), &left);
+        fill(&mut results, first, &mut (0..work.tasks.len()), &left);
         let mut added = Vec::new();
         loop {
             if let Err(e) = again(missed) {
@@ -377,19 +388,19 @@ impl SparkContext {
         job: JobId,
         rank: &Rank,
         action: Action,
-        work: &Arc<Work<impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
+        work: &Arc<Work<R, impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
         only: Option<Vec<usize>>,
         cancel: &Arc<Cancel>,
-    ) -> Result<(Vec<(usize, Arc<Made<R>>)>, Option<Missed>)> {
+    ) -> Result<(Gathered<R>, Option<Missed>)> {
         let backend = self.inner.backend.as_ref().expect("asked for by the callers");
         let (lane, lanes) = (backend.lane(), backend.lanes());
-        let all = only.unwrap_or_else(|| (0..work.specs.len()).collect());
+        let all = only.unwrap_or_else(|| (0..work.tasks.len()).collect());
         let total = all.len();
-        let mine: Arc<[usize]> = all.into_iter().filter(|&i| work.specs[i].partition % lanes == lane).collect();
+        let mine: Arc<[usize]> = all.into_iter().filter(|&i| work.tasks[i].spec.partition % lanes == lane).collect();
         // After a failure all lanes count nothing, so that they stay alike.
         let (ran, updates) = self.run_here(job, rank, work, Some(mine.clone()), cancel);
         let made = ran.and_then(|ran| {
-            let mut missed = ran.missed.map(|m| (m.shuffle, m.site, m.rdds.into_iter().collect()));
+            let mut missed = ran.missed.map(|m| (m.shuffle, m.site, m.rdds));
             let mut results = ran.done.into_iter();
             let mut made: BTreeMap<usize, Made<R>> = BTreeMap::new();
             for &i in &*mine {
@@ -412,7 +423,7 @@ impl SparkContext {
         let mut missed: Option<Missed> = None;
         for (shuffle, site, rdds) in all.iter().filter_map(|(_, made)| made.missed.as_ref()) {
             let (shuffle, site) = (*shuffle, *site);
-            missed.get_or_insert(Missed { shuffle, site, rdds: BTreeSet::new() }).rdds.extend(rdds);
+            missed.get_or_insert(Missed { shuffle, site, rdds: Vec::new() }).rdds.extend(rdds);
         }
         Ok((all, missed))
     }
@@ -423,27 +434,24 @@ impl SparkContext {
         &self,
         job: JobId,
         rank: &Rank,
-        work: &Arc<Work<impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
+        work: &Arc<Work<R, impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static>>,
         only: Option<Arc<[usize]>>,
         cancel: &Arc<Cancel>,
     ) -> (Result<Ran<R>>, Vec<(usize, Updates)>) {
-        let n = only.as_ref().map_or(work.specs.len(), |o| o.len());
+        let n = only.as_ref().map_or(work.tasks.len(), |o| o.len());
         let (counters, helpers) = (self.inner.counters.clone(), self.inner.pool.helpers());
         Counters::add(&counters.tasks, n as u64);
         let around = Arc::new(Around { cancel: cancel.clone(), counters, helpers, missed: Mutex::default() });
-        let results = (0..n).map(|_| Mutex::new(None)).collect();
-        let left = Arc::new(Left { results, added: Mutex::default() });
-        let (out, attempts, work, around_all) =
-            (left.clone(), self.inner.master.attempts, work.clone(), around.clone());
+        let (attempts, own, of_all) = (self.inner.master.attempts, work.clone(), around.clone());
         let number = move |i: usize| only.as_ref().map_or(i, |o| o[i]);
         let numbered = number.clone();
         self.inner.pool.run(rank.clone(), n, move |i| {
-            let spec = &work.specs[number(i)];
+            let Slot { spec, result: slot } = &own.tasks[number(i)];
             let (stage, partition) = (spec.stage, spec.partition);
             let mut task = Task { job, stage, partition, attempt: 1, around: around.clone() };
             let mut added = Updates::default();
             let result = loop {
-                match attempt(spec, &task, &work.body, &mut added) {
+                match attempt(spec, &task, &own.body, &mut added) {
                     Err(Error::Task { .. }) if task.attempt < attempts && !task.around.cancel.is_set() => {
                         task.attempt += 1;
                         Counters::add(&task.around.counters.task_retries, 1);
@@ -456,18 +464,18 @@ impl SparkContext {
                 task.around.cancel.silently();
             }
             if !added.is_empty() {
-                out.added.lock().expect("plain list").push((number(i), added));
+                own.added.lock().expect("plain list").push((number(i), added));
             }
-            *out.results[i].lock().expect("plain slot") = Some(result);
+            *slot.lock().expect("plain slot") = Some(result);
         });
         let mut ran = Ran { done: Vec::with_capacity(n), left: Vec::new(), missed: None };
         let mut error = None;
-        for (i, slot) in left.results.iter().enumerate() {
-            match slot.lock().expect("plain slot").take().expect("every task ended") {
+        for i in (0..n).map(numbered) {
+            match work.tasks[i].result.lock().expect("plain slot").take().expect("every task ended") {
                 Ok(r) => ran.done.push(r),
                 Err(Error::Unplanned { shuffle, site }) => {
-                    ran.left.push(numbered(i));
-                    let rdds = || around_all.missed.lock().expect("plain set").clone();
+                    ran.left.push(i);
+                    let rdds = || of_all.missed.lock().expect("plain list").clone();
                     ran.missed.get_or_insert_with(|| Missed { shuffle, site, rdds: rdds() });
                 }
                 // The first real failure in partition order, not the cancellations it caused.
@@ -478,7 +486,7 @@ impl SparkContext {
                 }
             }
         }
-        let mut added = std::mem::take(&mut *left.added.lock().expect("plain list"));
+        let mut added = std::mem::take(&mut *work.added.lock().expect("plain list"));
         added.sort_unstable_by_key(|(i, _)| *i);
         (error.map_or(Ok(ran), Err), added)
     }

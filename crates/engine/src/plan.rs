@@ -3,10 +3,11 @@
 //! No clock, no lock, no thread; iterative, so a long lineage cannot overflow the stack.
 use crate::{
     RddId, Result,
+    hash::FixedState,
     lineage::{Dep, Link, Node, Shuffle},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
@@ -107,7 +108,7 @@ pub fn depth(node: &dyn Node, facts: &dyn Facts, enough: u32) -> u32 {
 
 /// The shuffles reached from `node` over narrow edges, not looking below fully cached nodes.
 fn shuffles_of(node: &dyn Node, facts: &dyn Facts) -> Vec<Arc<dyn Shuffle>> {
-    let (mut out, mut todo, mut seen) = (Vec::new(), Vec::<Link<dyn Node>>::new(), HashSet::new());
+    let (mut out, mut todo, mut seen) = (Vec::new(), Vec::<Link<dyn Node>>::new(), HashSet::with_hasher(FixedState));
     let mut look = |n: &dyn Node, out: &mut Vec<Arc<dyn Shuffle>>, todo: &mut Vec<Link<dyn Node>>| {
         if n.is_persisted() && facts.is_cached(n) {
             return;
@@ -134,7 +135,7 @@ fn shuffles_of(node: &dyn Node, facts: &dyn Facts) -> Vec<Arc<dyn Shuffle>> {
 /// What exists, without what turned out to be gone since it was looked at.
 pub(crate) struct Without<'a> {
     pub(crate) facts: &'a dyn Facts,
-    pub(crate) lost: &'a BTreeSet<RddId>,
+    pub(crate) lost: &'a [RddId],
 }
 impl Facts for Without<'_> {
     fn is_cached(&self, node: &dyn Node) -> bool {

@@ -2,7 +2,6 @@
 use crate::{Counters, Error, JobId, RddId, Result, Site, StageId, accumulator::Updates, pool::Helpers};
 use std::{
     cell::Cell,
-    collections::BTreeSet,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -27,8 +26,8 @@ pub(crate) struct Around {
     pub(crate) cancel: Arc<Cancel>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) helpers: Helpers,
-    /// Persisted RDDs of which a block was missing.
-    pub(crate) missed: Mutex<BTreeSet<RddId>>,
+    /// Persisted RDDs of which a block was missing, as often as one was.
+    pub(crate) missed: Mutex<Vec<RddId>>,
 }
 impl Task {
     /// Whether to go on. Every source asks this once per chunk; an operator that drops everything returns to nobody,
@@ -42,7 +41,7 @@ impl Task {
     }
     /// A block of this RDD is not there and is computed. What the planner left out because of it may be missing too.
     pub(crate) fn misses(&self, rdd: RddId) {
-        self.around.missed.lock().expect("plain set").insert(rdd);
+        self.around.missed.lock().expect("plain list").push(rdd);
     }
     /// The context's counters.
     pub fn counters(&self) -> &Counters {

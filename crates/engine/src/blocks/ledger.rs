@@ -31,10 +31,6 @@ impl Ledger {
     pub(super) fn new(limit: Option<u64>) -> Self {
         Ledger { limit, ..Ledger::default() }
     }
-    /// Whether there is anything to decide.
-    pub(super) fn is_limited(&self) -> bool {
-        self.limit.is_some()
-    }
     pub(super) fn touch(&mut self, key: Key) {
         if let Some(entry) = self.blocks.get_mut(&key) {
             self.now += 1;

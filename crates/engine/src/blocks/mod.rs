@@ -130,6 +130,7 @@ struct Table {
 /// Cached partitions by RDD. They die with the lineage that computed them, or by `unpersist`.
 pub(crate) struct Blocks {
     table: Mutex<Table>,
+    is_limited: bool,
     pub(crate) compress: bool,
     local_dir: PathBuf,
     /// The directory of the blocks on disk, while there are any.
@@ -144,6 +145,7 @@ impl Blocks {
     pub(crate) fn new(limit: Option<u64>, compress: bool, local_dir: PathBuf, counters: Arc<Counters>) -> Self {
         Blocks {
             table: Mutex::new(Table { ledger: Ledger::new(limit), ..Table::default() }),
+            is_limited: limit.is_some(),
             compress,
             local_dir,
             scratch: Mutex::default(),
@@ -179,15 +181,14 @@ impl Blocks {
             (None, Some(file)) => Found::Disk(file.clone()),
             (None, None) => return None,
         };
-        if table.ledger.is_limited() {
+        if self.is_limited {
             table.ledger.touch(key);
         }
         Some(found)
     }
     /// How many bytes of a partition of this RDD could be in memory at most; none if there is no limit.
     pub(crate) fn most(&self, rdd: RddId) -> Option<u64> {
-        let table = self.table();
-        table.ledger.is_limited().then(|| table.ledger.most(rdd))
+        self.is_limited.then(|| self.table().ledger.most(rdd))
     }
     /// Keeps a block in memory, unless another task was faster; what was used least recently makes room for it.
     pub(crate) fn put(&self, key: Key, term: u64, held: &InMemory, bytes: u64) -> Put {

@@ -25,15 +25,13 @@ fn counted(sc: &SparkContext, n: u64, partitions: usize) -> (Rdd<u64>, Arc<Atomi
     (rdd, calls)
 }
 fn names(dir: &Path) -> Vec<String> {
-    let mut all: Vec<_> =
-        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    all.sort();
-    all
+    let entries = std::fs::read_dir(dir).expect("a directory").map(|e| e.expect("an entry").file_name());
+    sorted(entries.map(|name| name.into_string().expect("our names are UTF-8")).collect())
 }
 /// The file of a partition.
 fn part(rdd_dir: &Path, p: usize) -> PathBuf {
-    let name = names(rdd_dir).into_iter().find(|n| n.starts_with(&format!("part-{p:05}"))).unwrap();
-    rdd_dir.join(name)
+    let name = names(rdd_dir).into_iter().find(|n| n.starts_with(&format!("part-{p:05}")));
+    rdd_dir.join(name.expect("every partition has a file"))
 }
 
 #[test]

@@ -24,17 +24,14 @@ fn counted(sc: &SparkContext, bytes: usize) -> (Rdd<(u64, String)>, Arc<AtomicU6
 }
 /// A context whose cached blocks have so much room, and files in this directory.
 fn limited(threads: usize, bytes: u64, dir: &TempDir) -> SparkContext {
-    let conf = conf(&format!("local[{threads}]"));
-    let dir = dir.path().to_str().unwrap().to_owned();
-    SparkContext::new(conf.set("spark.memory.storageSize", bytes).set("spark.local.dir", dir)).unwrap()
+    let conf = conf(&format!("local[{threads}]")).set("spark.memory.storageSize", bytes);
+    SparkContext::new(conf.set("spark.local.dir", dir.path().display())).expect("a good configuration")
 }
 /// All files of blocks.
 fn files(dir: &TempDir) -> Vec<PathBuf> {
-    let below = |d: PathBuf| std::fs::read_dir(d).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
-    let mut all: Vec<_> = below(dir.path().into()).into_iter().flat_map(below).collect();
-    all.retain(|p| p.file_name().unwrap().to_str().unwrap().starts_with("block-"));
-    all.sort();
-    all
+    let below = |d: PathBuf| std::fs::read_dir(d).expect("a directory").map(|e| e.expect("an entry").path());
+    let all = below(dir.path().into()).flat_map(below);
+    sorted(all.filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("block-"))).collect())
 }
 /// In memory, and on disk.
 fn room(sc: &SparkContext) -> (u64, u64) {
@@ -317,8 +314,9 @@ fn a_directory_that_cannot_be_used_is_an_error_that_names_it() {
 #[test]
 fn rare_lines_hold_no_read_buffers() {
     let dir = TempDir::new();
-    let line =
-        |i: u64| format!("line {i} {}\n", if i % 500 == 0 { "rare rare rare" } else { "a usual line of the file" });
+    let line = |i: u64| {
+        format!("line {i} {}\n", if i.is_multiple_of(500) { "rare rare rare" } else { "a usual line of the file" })
+    };
     let path = dir.file("lines", (0..50_000).map(line).collect::<String>());
     let sc = threads(2);
     let rare = sc.text_file(&path, 2).filter(|l| l.contains("rare"));
