@@ -76,8 +76,9 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "W6",
-        what: "sort of --n records of 108 bytes, join of two halves, group_by_key.",
-        state: Waits("sort_by_key and join"),
+        what: "wide operations on what a range makes, --n records (4000000). Variants sort (sort_by_key of u64 keys with\n\
+               100 bytes each, all kept in memory in order), join (of two halves), group (group_by_key to n/10 keys).",
+        state: Here(workload::w6::run),
     },
     Entry {
         name: "W7",
@@ -102,7 +103,8 @@ const ENTRIES: &[Entry] = &[
         name: "micro",
         what: "hot pieces, each beside a hand-written loop, in turns, on one thread, medians of --rounds (5): chain\n\
                (map and filter over chunks), cut (lines out of 64-KiB buffers), table (reduce_by_key of --keys u64 keys,\n\
-               100000), words and split (words out of lines). --n sets the size of all (20000000 records or bytes).",
+               100000), count_by_key (of the same), distinct (of as many numbers), top (100 of u64), product (cartesian of\n\
+               two ranges), words and split (words out of lines). --n sets the size of all (20000000 records or bytes).",
         state: Here(micro::run),
     },
     Entry {

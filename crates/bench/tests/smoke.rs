@@ -98,7 +98,7 @@ fn w2sock_loses_no_line() {
 #[test]
 fn w4_keeps_state_with_and_without_checkpoints() {
     let rows = rows("W4 --keys 500 --n 70 --threads 2", None);
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 8);
     for (variant, row) in &rows {
         let batches = number(row, "records") / 70;
         let counted = if variant.contains("map_with_state") { 70 } else { 500 };
@@ -146,10 +146,38 @@ fn w7_watches_a_program() {
 }
 
 #[test]
+fn w6_sorts_joins_and_groups() {
+    let n = 1000u64;
+    let rows = rows(&format!("W6 --n {n} --threads 2"), None);
+    let mix = |i: u64| {
+        let x = i.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        x ^ (x >> 31)
+    };
+    let mut keys: Vec<u64> = (0..n).map(mix).collect();
+    keys.sort_unstable();
+    // The fourth byte of the payload.
+    let check = |i: usize| keys[i] ^ (mix(keys[i]) >> 24 & 255);
+    for (field, i) in [("first", 0), ("middle", 500), ("last", 999)] {
+        assert_eq!(number(&rows["sort"], field), check(i), "{field}");
+    }
+    let half = n / 2;
+    let pairs = |by: u64| (0..half).map(move |i| (i.wrapping_mul(by) % half, i));
+    let left: HashMap<u64, u64> = pairs(2_654_435_761).collect();
+    let found: Vec<u64> = pairs(2_246_822_519).filter_map(|(k, v)| Some(left.get(&k)? ^ v)).collect();
+    let row = &rows["join"];
+    assert_eq!((number(row, "count"), number(row, "sum")), (found.len() as u64, found.iter().sum()));
+    let groups: HashSet<u64> = (0..n).map(|i| mix(i) % (n / 10)).collect();
+    let row = &rows["group"];
+    assert_eq!((number(row, "groups"), number(row, "sum")), (groups.len() as u64, n * (n - 1) / 2));
+}
+
+#[test]
 fn micro_duels_agree() {
     let text = Text::new("micro");
     let rows = rows("micro --n 5000 --keys 7 --rounds 1", Some(&text));
-    for name in ["chain", "table", "cut", "words", "split"] {
+    for name in ["chain", "table", "distinct", "product", "top", "count_by_key", "cut", "words", "split"] {
         let value = |who: &str| number(&rows[&format!("{name} {who}")], "value");
         assert_eq!(value("ours"), value("loop"), "{name}");
     }

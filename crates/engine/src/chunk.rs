@@ -51,6 +51,13 @@ impl<T: Data> Chunk<T> {
             Chunk::Shared(v, r) => v[r].iter().filter(|x| keep(x)).cloned().collect(),
         }
     }
+    /// Applies `f` to each record and keeps what it yields. An owned chunk is mapped in place where the sizes agree.
+    pub fn filter_map<U>(self, f: impl FnMut(T) -> Option<U>) -> Vec<U> {
+        match self {
+            Chunk::Own(v) => v.into_iter().filter_map(f).collect(),
+            Chunk::Shared(v, r) => v[r].iter().cloned().filter_map(f).collect(),
+        }
+    }
     /// Hands each record over by value.
     pub fn for_each(self, mut f: impl FnMut(T)) {
         match self {

@@ -28,6 +28,8 @@ pub(crate) struct Ids {
     pub(crate) jobs: AtomicU64,
     pub(crate) stages: AtomicU64,
     pub(crate) accumulators: AtomicU64,
+    /// Samples that were drawn without a seed of their own.
+    pub(crate) seeds: AtomicU64,
 }
 
 struct RunningJob {

@@ -1,5 +1,5 @@
-//! What a record, a shuffled record, a key and a printed record must be: blanket traits whose only purpose is one
-//! name for the bounds and one readable message where they are missed.
+//! What a record, a shuffled record, a key, a sorted key and a printed record must be: blanket traits whose only purpose
+//! is one name for the bounds and one readable message where they are missed.
 use serde::{Serialize, de::DeserializeOwned};
 use std::hash::Hash;
 
@@ -29,7 +29,7 @@ impl<T: Data + Serialize + DeserializeOwned> Wire for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     label = "keys need `Hash + Eq` and everything a shuffle needs",
-    note = "derive `Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize`; floats have no total equality, wrap them"
+    note = "derive `Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize`; floats have no total equality, wrap them in `Total`"
 )]
 pub trait Key: Wire + Hash + Eq {}
 impl<T: Wire + Hash + Eq> Key for T {}
@@ -42,3 +42,12 @@ impl<T: Wire + Hash + Eq> Key for T {}
 )]
 pub trait Show: Serialize {}
 impl<T: Serialize> Show for T {}
+
+/// A key that is sorted: totally ordered, and fit for a shuffle.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sorted",
+    label = "sorting needs `Ord` and everything a shuffle needs",
+    note = "derive `Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize`; wrap floats in `Total`"
+)]
+pub trait SortKey: Wire + Ord {}
+impl<T: Wire + Ord> SortKey for T {}

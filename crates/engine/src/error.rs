@@ -99,6 +99,46 @@ pub enum Error {
         /// Where it was called.
         site: Site,
     },
+    /// A sum of integers that is too large for its type.
+    #[error(
+        "the total of `sum` at {site} does not fit into {sum}; map the records to i128, or to f64 if a rounded sum will do"
+    )]
+    SumOverflow {
+        /// Where it was called.
+        site: Site,
+        /// The type of the sum.
+        sum: &'static str,
+    },
+    /// Buckets or records of which no histogram can be made.
+    #[error("`{action}` at {site}: {why}")]
+    Histogram {
+        /// The action.
+        action: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// What is wrong with them.
+        why: String,
+    },
+    /// A precision that no sketch has, or a confidence that is none.
+    #[error("`{action}` at {site}: {why}")]
+    Precision {
+        /// The action or operator.
+        action: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A tree of no depth.
+    #[error("Depth must be greater than or equal to 1 but got {depth}: `{action}` at {site}")]
+    Depth {
+        /// The action.
+        action: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// The depth asked for.
+        depth: usize,
+    },
     /// An action was called inside a task.
     #[error(
         "the action `{action}` at {site} was called inside a task of the operator at {inside}; actions belong to the driver: collect or join the data before"
@@ -238,6 +278,30 @@ pub enum Error {
         /// The number asked for.
         asked: usize,
     },
+    /// A partitioner that sends a key where there is nothing.
+    #[error(
+        "`{operator}` at {site}: its partitioner put a key into partition {partition}, of {partitions} counted from 0; `partition` must return numbers below `num_partitions`"
+    )]
+    NoSuchPartition {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// What the partitioner said.
+        partition: usize,
+        /// How many partitions it said there are.
+        partitions: usize,
+    },
+    /// The partitioner of another RDD, for keys of another type.
+    #[error(
+        "`{operator}` at {site} was given a partitioner of another type of keys; take that of an RDD with equal keys"
+    )]
+    OtherKeys {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+    },
     /// A job on a partition that does not exist.
     #[error("`{action}` at {site} was asked for partition {asked} of an RDD that has {partitions}, counted from 0")]
     NoPartition {
@@ -249,6 +313,77 @@ pub enum Error {
         asked: usize,
         /// How many there are.
         partitions: usize,
+    },
+    /// RDDs brought together partition by partition that do not have equally many.
+    #[error(
+        "Can't {doing} RDDs with unequal numbers of partitions: List({}), `{operator}` at {site}; make both from one RDD, or repartition first",
+        Listed(partitions)
+    )]
+    UnequalPartitions {
+        /// What was to be done.
+        doing: &'static str,
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// How many each has.
+        partitions: Vec<usize>,
+    },
+    /// Two partitions to be zipped of which one has more records.
+    #[error(
+        "Can only zip RDDs with same number of elements in each partition, `zip` at {site}: not so in partition {partition}; use `zip_partitions`, or join by `zip_with_index`"
+    )]
+    UnequalElements {
+        /// Where `zip` was called.
+        site: Site,
+        /// The partition.
+        partition: usize,
+    },
+    /// Groups of partitions that do not have each partition once.
+    #[error(
+        "the groups of `coalesce_by` at {site} cannot be used: partition {partition} {why}, of {partitions} counted from 0"
+    )]
+    Groups {
+        /// Where it was called.
+        site: Site,
+        /// The partition.
+        partition: usize,
+        /// What is wrong with it.
+        why: &'static str,
+        /// How many there are.
+        partitions: usize,
+    },
+    /// A part of the records that cannot be taken.
+    #[error("{rule}, but got {fraction}, `{operator}` at {site}")]
+    Fraction {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// The fraction asked for.
+        fraction: f64,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// A key for which `sample_by_key` and its like were not told what to take.
+    #[error("`{operator}` at {site} has no fraction for the key {key}; give one for each key, 0 to take none")]
+    NoFraction {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// The key, as text.
+        key: String,
+    },
+    /// Weights by which nothing can be split.
+    #[error("{rule}, but got [{}], `random_split` at {site}", Listed(weights))]
+    Weights {
+        /// Where it was called.
+        site: Site,
+        /// The weights asked for.
+        weights: Vec<f64>,
+        /// What they must be.
+        rule: &'static str,
     },
     /// A range without a step.
     #[error("`range` at {site}: the step cannot be 0")]
@@ -307,6 +442,14 @@ impl Error {
     /// A stored file that cannot be used.
     pub(crate) fn damaged(path: PathBuf, damage: &Damage) -> Self {
         Error::Damaged { path, offset: damage.at, why: damage.why.clone() }
+    }
+}
+
+/// `4, 3`.
+struct Listed<'a, T>(&'a Vec<T>);
+impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(i, x)| write!(f, "{}{x}", if i == 0 { "" } else { ", " }))
     }
 }
 

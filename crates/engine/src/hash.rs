@@ -4,7 +4,10 @@
 //! word and good bits everywhere. It is not meant to resist an attacker who chooses keys.
 //! `derive(Hash)` may differ between compilers, so partition numbers are used within a run and between equal binaries
 //! and are never trusted from disk: what is loaded is partitioned again by key.
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hash, Hasher},
+};
 
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 const SEED: u64 = 0xD6E8_FEB8_6659_FD93;
@@ -85,6 +88,9 @@ impl BuildHasher for FixedState {
         Fixed(SEED)
     }
 }
+
+/// The maps that actions give: those of the standard library, iterated in the same order in every run and process.
+pub type KeyMap<K, V> = HashMap<K, V, FixedState>;
 
 /// The hash of a key.
 ///

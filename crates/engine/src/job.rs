@@ -168,16 +168,29 @@ impl SparkContext {
         partitions: Vec<usize>,
         f: impl Fn(usize, Flow<T>, &Task) -> Result<R> + Send + Sync + 'static,
     ) -> Result<Vec<R>> {
-        let results = self.run_only(action, rdd, partitions, f)?;
+        self.run_told(action, rdd, partitions, f, |_| {})
+    }
+    /// Tells the job's id when it is among those that run, and can be cancelled by it.
+    pub(crate) fn run_told<T: Data, R: Data>(
+        &self,
+        action: Action,
+        rdd: &Rdd<T>,
+        partitions: Vec<usize>,
+        f: impl Fn(usize, Flow<T>, &Task) -> Result<R> + Send + Sync + 'static,
+        told: impl FnOnce(JobId),
+    ) -> Result<Vec<R>> {
+        let results = self.run_only(action, rdd, partitions, f, told)?;
         self.write_checkpoints(&rdd.op)?;
         Ok(results)
     }
+    /// Without writing checkpoints.
     pub(crate) fn run_only<T: Data, R: Data>(
         &self,
         action: Action,
         rdd: &Rdd<T>,
         partitions: Vec<usize>,
         f: impl Fn(usize, Flow<T>, &Task) -> Result<R> + Send + Sync + 'static,
+        told: impl FnOnce(JobId),
     ) -> Result<Vec<R>> {
         self.may_run(action)?;
         let inner = &*self.inner;
@@ -194,6 +207,7 @@ impl SparkContext {
         let properties = scope::now();
         let rank = inner.shares.rank(job.0, properties.pool.as_deref());
         let running = inner.running.enter(job, properties.group);
+        told(job);
         // Again, now that `stop` would find this job among those that run.
         self.may_run(action)?;
         let mut lost = Vec::new();
@@ -354,7 +368,7 @@ impl SparkContext {
         mut left: Vec<usize>,
         mut missed: Missed,
         cancel: &Arc<Cancel>,
-        again: &mut impl FnMut(Missed) -> Result<()>,
+        again: &mut dyn FnMut(Missed) -> Result<()>,
     ) -> (Result<Vec<R>>, Vec<(usize, Updates)>) {
         let mut results: Vec<Option<R>> = (0..work.tasks.len()).map(|_| None).collect();
         let fill = |results: &mut [Option<R>], done: Vec<R>, which: &mut dyn Iterator<Item = usize>, left: &[usize]| {
@@ -492,7 +506,7 @@ impl SparkContext {
     }
 
     /// Whether this thread may run a job on this context now.
-    fn may_run(&self, action: Action) -> Result<()> {
+    pub(crate) fn may_run(&self, action: Action) -> Result<()> {
         let Action { name, site } = action;
         if let Some(inside) = task::inside() {
             return Err(Error::NestedJob { action: name, site, inside });

@@ -30,6 +30,7 @@ mod master;
 mod pair;
 pub mod plan;
 mod pool;
+mod random;
 mod rdd;
 #[cfg(test)]
 mod replan;
@@ -41,6 +42,7 @@ mod source;
 mod storage_level;
 mod task;
 mod text;
+mod total;
 mod walk;
 
 pub use accumulator::{
@@ -51,16 +53,20 @@ pub use blocks::{Keeping, RddStorageInfo};
 pub use chunk::{CHUNK, Chunk};
 pub use context::{Canceller, Counts, SparkContext};
 pub use counters::Counters;
-pub use data::{Data, Key, Show, Wire};
+pub use data::{Data, Key, Show, SortKey, Wire};
 pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
 pub use heap_size::HeapSize;
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::guard_driver;
+pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
 pub use master::{Master, MasterError};
-pub use pair::Hashed;
-pub use rdd::{OnBadRecord, Rdd, Shape};
+pub use pair::{Hashed, RangePartitioner};
+pub use rdd::{
+    Beside, BoundedDouble, ByFloat, ByOrd, Dependency, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd,
+    Sampling, Shape, StatCounter, Within,
+};
 pub use scope::JobScope;
 pub use show::show;
 pub use site::Site;
@@ -74,4 +80,5 @@ pub use storage_level::{
 };
 pub use task::{Task, at};
 pub use text::{Split, Text};
+pub use total::Total;
 pub use winterbourne_base::SparkConf;

@@ -57,9 +57,13 @@ pub fn plan(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
                 let maps = s.parent().meta().partitions.get()?;
                 let missing: Vec<usize> = (0..maps).filter(|&m| !facts.is_done(&*s, m)).collect();
                 if missing.is_empty() {
-                    continue; // reused: nothing below is needed
+                    // Reused: nothing below is needed. What tells where keys go may be asked all the same, and has not
+                    // run if there was nothing to spread.
+                    todo.extend(s.after().cloned().map(Step::Visit));
+                    continue;
                 }
-                let below = shuffles_of(s.parent(), facts);
+                let mut below = shuffles_of(s.parent(), facts);
+                below.extend(s.after().cloned());
                 todo.push(Step::Place(s, missing, below.iter().map(|b| b.id().0).collect()));
                 todo.extend(below.into_iter().map(Step::Visit));
             }

@@ -16,7 +16,7 @@ use std::{
 
 /// Address space of a helper's stack, touched only by deep lineages: a thousand narrow operators need 1.5 MiB in an
 /// unoptimised build.
-const STACK: usize = 16 << 20;
+pub(crate) const STACK: usize = 16 << 20;
 
 type Body = Box<dyn Fn(usize) + Send + Sync>;
 struct Set {

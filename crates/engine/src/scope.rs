@@ -26,6 +26,10 @@ pub struct JobScope {
     not_send: PhantomData<*const ()>,
 }
 impl JobScope {
+    /// The properties of another thread.
+    pub(crate) fn adopt(properties: Properties) -> Self {
+        JobScope::enter(|p| *p = properties)
+    }
     pub(crate) fn enter(change: impl FnOnce(&mut Properties)) -> Self {
         let before = now();
         NOW.with_borrow_mut(change);

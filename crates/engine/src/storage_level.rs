@@ -1,8 +1,5 @@
 //! Storage levels: as types, which say what a record must be able to do, and as a value, which can be read and printed.
-use crate::{
-    Data, HeapSize, Wire,
-    blocks::{Codec, Keeping, size},
-};
+use crate::{Data, HeapSize, Wire, blocks::Keeping};
 use std::{fmt, str::FromStr};
 
 /// Where computed partitions are kept, and in which form. A value of what the level types ([`MemoryOnly`] and the
@@ -154,7 +151,7 @@ macro_rules! levels {
             }
             impl<T: $bound> Level<T> for $name {
                 fn keeping(self) -> Keeping<T> {
-                    $keeping(StorageLevel::$constant)
+                    Keeping::$keeping(StorageLevel::$constant)
                 }
             }
         )*
@@ -192,17 +189,8 @@ impl StorageLevel {
 }
 impl<T: Wire> Level<T> for StorageLevel {
     fn keeping(self) -> Keeping<T> {
-        serial(self)
+        Keeping::serial(self)
     }
-}
-
-/// Records that may be anything.
-fn plain<T: Data>(level: StorageLevel) -> Keeping<T> {
-    Keeping { level, codec: None, heap: size::guessed::<T>, pinned: false }
-}
-/// Records that can be written.
-fn serial<T: Wire>(level: StorageLevel) -> Keeping<T> {
-    Keeping { level, codec: Some(Codec::of()), heap: size::walked::<T>, pinned: false }
 }
 
 #[cfg(test)]

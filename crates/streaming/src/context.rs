@@ -4,7 +4,8 @@ mod continued;
 mod launch;
 
 use crate::{
-    BoxError, DStream, Error, GraphError, Health, Receiver, Result, StreamingListener, StreamingState, StreamingStatus,
+    BoxError, DStream, Error, GraphError, Health, ListenerId, Receiver, Result, StreamingListener, StreamingState,
+    StreamingStatus,
     batch::{self, BatchLog, Command, Control, Stepper, Stop},
     durable::Expect,
     graph::Graph,
@@ -73,6 +74,15 @@ pub struct StreamingContext {
     sc: SparkContext,
 }
 
+/// Tells whose a stream is, and keeps nothing alive.
+#[derive(Clone)]
+pub(crate) struct ContextRef(Weak<Inner>);
+impl ContextRef {
+    pub(crate) fn is(&self, ssc: &StreamingContext) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&ssc.inner))
+    }
+}
+
 impl StreamingContext {
     /// A context on an existing SparkContext, with a batch every `interval`.
     ///
@@ -134,8 +144,8 @@ impl StreamingContext {
         }
         may
     }
-    pub(crate) fn same(&self, other: &StreamingContext) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner)
+    pub(crate) fn reference(&self) -> ContextRef {
+        ContextRef(Arc::downgrade(&self.inner))
     }
     pub(crate) fn console(&self) -> Console {
         self.inner.console.lock().expect("plain handle").clone()
@@ -182,8 +192,25 @@ impl StreamingContext {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "addStreamingListener")]
-    pub fn add_streaming_listener(&self, listener: impl StreamingListener) {
-        self.inner.control.bus.add(Box::new(listener));
+    pub fn add_streaming_listener(&self, listener: impl StreamingListener) -> ListenerId {
+        self.inner.control.bus.add(Box::new(listener))
+    }
+    /// Tells a listener nothing more; allowed at any time, also from within a listener. An event that is on its way may
+    /// still reach it. Whether it was there.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{StreamingContext, StreamingEvent, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// let listener = ssc.add_streaming_listener(|event: &StreamingEvent| println!("{event:?}"));
+    /// assert!(ssc.remove_streaming_listener(listener));
+    /// assert!(!ssc.remove_streaming_listener(listener));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "removeStreamingListener")]
+    pub fn remove_streaming_listener(&self, listener: ListenerId) -> bool {
+        self.inner.control.bus.remove(listener)
     }
 
     /// Lines of UTF-8 text from a TCP server, which this connects to as a client. Lines end at `\n`, `\r\n` or `\r`; bytes

@@ -34,6 +34,29 @@ pub enum Error {
     /// `start` after `stop`.
     #[error("the StreamingContext has already been stopped; create a new one")]
     AlreadyStopped,
+    /// A look back on a stream that has not been started.
+    #[error("slice of `{operator}` at {site}: the DStream has not been initialized: it has no times before start()")]
+    NotStarted {
+        /// The operator of the stream.
+        operator: &'static str,
+        /// Where `slice` was called.
+        site: Site,
+    },
+    /// A look back on a batch whose RDD is gone.
+    #[error(
+        "slice of `{operator}` at {site}: the RDD of {time} is not remembered any more; the stream remembers {remembered}: \
+         call ssc.remember(…) with a longer duration before start()"
+    )]
+    Forgotten {
+        /// The operator of the stream.
+        operator: &'static str,
+        /// Where `slice` was called.
+        site: Site,
+        /// The first of the times that is gone.
+        time: Time,
+        /// How long the stream remembers.
+        remembered: Duration,
+    },
     /// The checkpoint directory cannot be used, or what it holds cannot be continued by this program. Nothing was changed.
     #[error("checkpoint directory {directory}: {what}")]
     Recovery {

@@ -102,6 +102,10 @@ impl<F: FnMut(&StreamingEvent) + Send + 'static> StreamingListener for F {
     }
 }
 
+/// Names a listener, to remove it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
+
 /// Events that may wait, as in Spark.
 const QUEUE: usize = 10_000;
 
@@ -116,7 +120,8 @@ struct Waiting {
 #[derive(Default)]
 pub(crate) struct Bus {
     listened: AtomicBool,
-    listeners: Mutex<Vec<Listener>>,
+    listeners: Mutex<Vec<(ListenerId, Listener)>>,
+    added: AtomicU64,
     waiting: Mutex<Waiting>,
     bell: Bell,
     dropped: AtomicU64,
@@ -127,9 +132,26 @@ impl Bus {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().expect("no user code runs under this lock")
     }
-    pub(crate) fn add(&self, l: Box<dyn StreamingListener>) {
-        self.listeners.lock().expect("no user code runs under this lock").push(Arc::new(Mutex::new(l)));
+    pub(crate) fn add(&self, l: Box<dyn StreamingListener>) -> ListenerId {
+        let id = ListenerId(self.added.fetch_add(1, Relaxed));
+        let mut listeners = self.listeners();
+        listeners.push((id, Arc::new(Mutex::new(l))));
         self.listened.store(true, Release);
+        id
+    }
+    /// Whether it was there.
+    pub(crate) fn remove(&self, id: ListenerId) -> bool {
+        let gone = {
+            let mut listeners = self.listeners();
+            let gone = listeners.iter().position(|(l, _)| *l == id).map(|i| listeners.remove(i));
+            self.listened.store(!listeners.is_empty(), Release);
+            gone
+        };
+        // The user's destructor runs outside the lock; in a delivery, when that is over.
+        gone.is_some()
+    }
+    fn listeners(&self) -> MutexGuard<'_, Vec<(ListenerId, Listener)>> {
+        self.listeners.lock().expect("no user code runs under this lock")
     }
     /// Whether anybody listens: ask before making an event.
     pub(crate) fn is_listened(&self) -> bool {
@@ -160,9 +182,9 @@ impl Bus {
         self.bell.ring();
     }
     fn deliver(&self, event: &StreamingEvent) {
-        // A listener may add others.
-        let listeners = self.listeners.lock().expect("no user code runs under this lock").clone();
-        for l in listeners {
+        // A listener may add others, and remove itself.
+        let listeners = self.listeners().clone();
+        for (_, l) in listeners {
             let mut l = l.lock().unwrap_or_else(PoisonError::into_inner);
             if catch_unwind(AssertUnwindSafe(|| l.on_event(event))).is_err() {
                 tracing::error!("a streaming listener panicked on {event:?}; it stays registered");

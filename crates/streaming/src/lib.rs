@@ -22,10 +22,13 @@ pub use batch::{
     Stop, StreamingState, StreamingStatus,
 };
 pub use context::StreamingContext;
-pub use dstream::{DStream, MapWithStateDStream, StateOptions, StateSpec};
+pub use dstream::{
+    BadRecord, DStream, MapWithStateDStream, Operator, OutputPartition, Parent, StateOptions, StateSpec, Streams,
+    Upstream,
+};
 pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
-pub use events::{BatchInfo, OutputInfo, StreamingEvent, StreamingListener};
+pub use events::{BatchInfo, ListenerId, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{
     FileCounts, FileStreamOptions, Input, Planned, QueueOptions, RddQueue, ReceiverWatch, StreamFile, Supply, Tick,
 };

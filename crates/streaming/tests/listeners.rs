@@ -87,3 +87,44 @@ fn a_listener_may_be_added_at_any_time_also_by_a_listener() {
         ssc.stop(Stop::now());
     }
 }
+
+#[test]
+fn a_removed_listener_hears_nothing_more() {
+    let mut tester = tester(&[]);
+    let (_feed, stream) = tester.input::<u8>();
+    stream.foreach_rdd(|_, _| Ok(()));
+    let ssc = tester.context().clone();
+    let listen = |to: std::sync::mpsc::Sender<u64>| {
+        ssc.add_streaming_listener(move |event: &StreamingEvent| {
+            if let StreamingEvent::BatchCompleted(info) = event {
+                to.send(second(info.time)).unwrap();
+            }
+        })
+    };
+    let ((one, first), (two, second)) = (channel(), channel());
+    let (one, two) = (listen(one), listen(two));
+    tester.step().unwrap();
+    assert!(ssc.remove_streaming_listener(one));
+    assert!(!ssc.remove_streaming_listener(one), "it is gone");
+    tester.step().unwrap();
+    assert!(ssc.remove_streaming_listener(two));
+    tester.step().unwrap();
+    assert_eq!(first.try_iter().collect::<Vec<_>>(), [1]);
+    assert_eq!(second.try_iter().collect::<Vec<_>>(), [1, 2]);
+}
+#[test]
+fn a_listener_may_remove_itself() {
+    let mut tester = tester(&[]);
+    let (_feed, stream) = tester.input::<u8>();
+    stream.foreach_rdd(|_, _| Ok(()));
+    let (ssc, calls) = (tester.context().clone(), Arc::new(AtomicU64::new(0)));
+    let (context, seen, own) = (ssc.clone(), calls.clone(), Arc::new(std::sync::OnceLock::new()));
+    let me = own.clone();
+    let id = ssc.add_streaming_listener(move |_: &StreamingEvent| {
+        seen.fetch_add(1, Relaxed);
+        assert!(context.remove_streaming_listener(*me.get().unwrap()));
+    });
+    own.set(id).unwrap();
+    tester.steps(2).unwrap();
+    assert_eq!(calls.load(Relaxed), 1);
+}

@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 use winterbourne_engine::{BoxError, OnBadRecord, Rdd};
-use winterbourne_streaming::{DStream, Error, StreamingContext, StreamingState, seconds};
+use winterbourne_streaming::{DStream, Error, StreamingContext, seconds};
 use winterbourne_testkit::{StreamTester, TEST_START};
 
 /// A closure that counts its calls, and the count.
@@ -15,15 +15,8 @@ fn counter() -> (Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let n = Arc::new(AtomicUsize::new(0));
     (n.clone(), n)
 }
-/// What `start` says of a graph.
 fn refused(build: impl FnOnce(&StreamTester)) -> Vec<String> {
-    let mut tester = tester(&[]);
-    build(&tester);
-    let Err(Error::Graph(errors)) = tester.step() else { panic!("started") };
-    assert_eq!(tester.context().state(), StreamingState::Initialized);
-    let here = errors.iter().all(|e| e.site.file().ends_with("operators.rs"));
-    assert!(here, "a site is not the user's: {errors:?}");
-    errors.into_iter().map(|e| e.what).collect()
+    common::refused("operators.rs", build)
 }
 
 #[test]

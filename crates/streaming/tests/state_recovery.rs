@@ -132,7 +132,7 @@ fn a_chain_of_orderly_ends_and_kills_with_other_threads_and_partitions_each_time
 }
 
 #[test]
-fn long_runs_compact_what_they_keep() {
+fn long_runs_write_everything_anew_now_and_then() {
     let dir = TempDir::new();
     let tape = filled(400);
     let p = process(&dir.at("a"), &tape, TEST_START, Shape { every: 1, ..SHAPE });
@@ -148,10 +148,10 @@ fn long_runs_compact_what_they_keep() {
 }
 
 #[test]
-fn compaction_never_mixes_partitionings() {
+fn files_of_different_partitionings_are_not_mixed() {
     let dir = TempDir::new();
     let tape = filled(600);
-    // Enough checkpoints between the restarts for files to be merged, with more and with fewer partitions.
+    // Enough checkpoints between the restarts for everything to be written anew, with more and with fewer partitions.
     for (round, partitions) in [(0, 7), (1, 2), (2, 5)] {
         let p = process(&dir.at("a"), &tape, at(round * 100), Shape { every: 1, partitions, ..SHAPE });
         let mut run = p.start();

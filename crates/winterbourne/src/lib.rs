@@ -13,11 +13,13 @@ pub use winterbourne_base::{
     time::{milliseconds, minutes, seconds},
 };
 pub use winterbourne_engine::{
-    BoxError, DiskOnly, DoubleAccumulator, LongAccumulator, MemoryAndDisk, MemoryAndDiskSer, MemoryOnly, MemoryOnlySer,
-    OnBadRecord, Rdd, SparkContext, StorageLevel, Text,
+    BoundedDouble, BoxError, DiskOnly, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator,
+    MemoryAndDisk, MemoryAndDiskSer, MemoryOnly, MemoryOnlySer, OnBadRecord, Order, PartialResult, RangePartitioner,
+    Rdd, Sampling, SparkContext, StatCounter, StorageLevel, Text, Total, Within,
 };
 pub use winterbourne_streaming::{
-    DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,
+    BadRecord, DStream, FileStreamOptions, Intake, Operator, OutputPartition, Parent, RddQueue, Receiver, State,
+    StateSpec, Stop, StreamingContext, Upstream,
 };
 
 /// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,
@@ -53,8 +55,9 @@ pub mod prelude {
         time::{milliseconds, minutes, seconds},
     };
     pub use winterbourne_engine::{
-        BoxError, DiskOnly, DoubleAccumulator, LongAccumulator, MemoryAndDisk, MemoryAndDiskSer, MemoryOnly,
-        MemoryOnlySer, OnBadRecord, Rdd, SparkContext, StorageLevel, Text,
+        BoxError, DiskOnly, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, MemoryAndDisk,
+        MemoryAndDiskSer, MemoryOnly, MemoryOnlySer, OnBadRecord, Order, RangePartitioner, Rdd, Sampling, SparkContext,
+        StorageLevel, Text, Total,
     };
     pub use winterbourne_streaming::{
         DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,

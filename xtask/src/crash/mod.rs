@@ -284,7 +284,7 @@ impl Harness {
 /// The lives that end in a kill at a failpoint; some are only met by who comes after another kill.
 fn deaths(dice: &mut Dice, name: &str, tries: u64) -> Vec<End> {
     let seldom = tries > 0
-        || ["trim", "cut", "truncate", "compacted", "finished", "clean", "deleted", "recovery"]
+        || ["trim", "cut", "truncate", "finished", "clean", "deleted", "recovery"]
             .iter()
             .any(|part| name.contains(part));
     let nth = if seldom { 1 } else { 1 + dice.below(6) };

@@ -101,7 +101,22 @@ impl Journal {
     /// What the storage said. Then it is unknown which of the records since the last sync are durable, and every later
     /// call is refused as [`Poisoned`](JournalError::Poisoned): open the journal anew.
     pub fn sync(&mut self) -> Result<()> {
-        let Some(mut flush) = self.begin_flush()? else { return Ok(()) };
+        self.flush(false)
+    }
+
+    /// As [`sync`](Self::sync), for when nothing more will come: the last segment, whose file is otherwise longer than
+    /// its records, gets its true length. A journal that ends without this is opened just as well; one that gets another
+    /// record after this goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`sync`](Self::sync).
+    pub fn finish(&mut self) -> Result<()> {
+        self.flush(true)
+    }
+
+    fn flush(&mut self, last: bool) -> Result<()> {
+        let Some(mut flush) = self.begin_flush(last)? else { return Ok(()) };
         let outcome = flush.run();
         self.end_flush(flush, outcome)
     }
@@ -202,17 +217,17 @@ impl Journal {
         self.writer.is_none()
     }
 
-    /// What has to be written, together with the means to write it; `None` if nothing has. The caller runs it and hands
-    /// it to [`end_flush`](Self::end_flush).
-    pub(super) fn begin_flush(&mut self) -> Result<Option<Flush>> {
+    /// What has to be written, together with the means to write it; `None` if nothing has, unless this is the `last`.
+    /// The caller runs it and hands it to [`end_flush`](Self::end_flush).
+    pub(super) fn begin_flush(&mut self, last: bool) -> Result<Option<Flush>> {
         self.usable()?;
-        if self.tail.waiting_bytes() == 0 || failpoint::seeded("journal.sync-skipped") {
+        if (self.tail.waiting_bytes() == 0 && !last) || failpoint::seeded("journal.sync-skipped") {
             return Ok(None);
         }
         // Away for good: the storage panicked, and somebody caught that.
         let lost = || JournalError::Poisoned("the storage panicked while records were written".to_owned());
         let writer = self.writer.take().ok_or_else(lost)?;
-        Ok(Some(Flush { writer, chunks: self.tail.take() }))
+        Ok(Some(Flush { writer, chunks: self.tail.take(), last, measures: self.room.is_due() }))
     }
 
     pub(super) fn end_flush(&mut self, flush: Flush, outcome: Result<Option<u64>>) -> Result<()> {
@@ -220,7 +235,9 @@ impl Journal {
         match outcome {
             Ok(free) => {
                 self.tail.settled();
-                self.room.measured(free, self.tail.unwritten_bytes());
+                if free.is_some() {
+                    self.room.measured(free, self.tail.unwritten_bytes());
+                }
                 Ok(())
             }
             Err(error) => {
@@ -247,9 +264,14 @@ impl Journal {
         self.first = self.first.max(segment + 1);
     }
 
-    /// The record at `at`, if it is still in memory.
+    /// The record at `at`, if it is still in memory. An error if none was ever there.
     pub(super) fn find(&self, at: Position) -> Result<Option<Vec<u8>>> {
         self.usable()?;
+        if at >= self.position() {
+            // The file may go on here, with zeros.
+            let file = self.storage.describe(&flush::name(&self.dir, at.segment));
+            return Err(JournalError::NoRecord { file, offset: at.offset });
+        }
         Ok(self.tail.find(at).map(<[u8]>::to_vec))
     }
 

@@ -32,8 +32,8 @@
 //! # A torn tail and a corrupt middle
 //!
 //! A crash may leave anything in place of what was not synced: nothing, a part, zeros, the end without the beginning.
-//! That is a *torn tail*, and opening the journal cuts it off. Damage to what *was* synced is *corruption*: it is
-//! refused, with the file and the offset, and nothing is changed. They are told apart so:
+//! That, unless it is zeros throughout, is a *torn tail*, and opening the journal cuts it off. Damage to what *was* synced
+//! is *corruption*: it is refused, with the file and the offset, and nothing is changed. They are told apart so:
 //!
 //! - A segment is synced as a whole before the next one is made. So anything invalid in a segment that is not the last
 //!   is corruption, as is a segment that is missing, or that has not as many records as the next one counts.
@@ -45,7 +45,7 @@
 //!   removed, and the journal goes on in the segment before.
 //!
 //! What this cannot see: damage to the records of the very last sync, with nothing synced after them, looks like a torn
-//! tail and is cut. [`Opened::cut`] says what was cut.
+//! tail and is cut. [`Opened::cut`] says what was cut, unless there are zeros in its place: those look like room.
 //!
 //! # Order of durability
 //!
@@ -53,6 +53,14 @@
 //! records were written, and after a sync that succeeded. A sync that fails poisons the journal for good, because the
 //! system may have dropped what it could not write; only opening it anew tells what is there. Opening syncs the last
 //! segment before it reads it, so what was read back is durable too, and was not read from memory.
+//!
+//! # Room ahead
+//!
+//! A sync that changes the length of a file costs nearly twice as much as one that does not. So the file of the last
+//! segment is made longer than its records, up to 1 MiB at a time, and zeros that follow the last record are room, no torn
+//! tail: [`Opened::cut`] does not tell them. No disk space is taken by them. A segment gets its true length in the sync
+//! that ends it, before the next one is made, and when the journal is [finished](Journal::finish) or opened. Storage that
+//! cannot make a file longer is used without.
 
 mod error;
 mod flush;

@@ -25,7 +25,8 @@ pub struct Opened {
     pub cut: Option<Cut>,
 }
 
-/// A torn tail: what a crash left of records that were never reported as durable.
+/// A torn tail: what a crash left of records that were never reported as durable. Zeros alone are none, but room that was
+/// reserved for records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cut {
@@ -47,7 +48,7 @@ pub(super) struct Recovered {
 
 /// 1. Lists the segments, and makes durable what the last one holds;
 /// 2. reads them, changing nothing;
-/// 3. cuts a torn tail;
+/// 3. cuts a torn tail, and room that was reserved;
 /// 4. opens the last one.
 pub(super) fn recover(
     storage: &Arc<dyn Storage>,
@@ -58,9 +59,10 @@ pub(super) fn recover(
     let segments = segments(&**storage, dir)?;
     if let Some(last) = segments.last() {
         // What the process before us wrote may be in the memory of the system only, if it was killed.
-        Writer::new(Arc::clone(storage), dir.to_owned()).open(*last)?;
+        Writer::new(Arc::clone(storage), dir.to_owned(), options.segment_bytes).open(*last)?;
     }
     let mut opened = Opened::default();
+    let mut cut = None;
     let mut end = End { segment: 0, offset: 0, records: 0 };
     for segment in &segments {
         let last = segments.last() == Some(segment);
@@ -69,7 +71,9 @@ pub(super) fn recover(
         let found = replay.run(each)?;
         if found.end < found.len || found.base.is_none() {
             let file = storage.describe(&flush::name(dir, *segment));
-            opened.cut = Some(Cut { file, offset: found.end, bytes: found.len - found.end });
+            let torn = Cut { file, offset: found.end, bytes: found.len - found.end };
+            opened.cut = (!found.blank).then(|| torn.clone());
+            cut = Some(torn);
         }
         if let Some(base) = found.base {
             if opened.segments == 0 {
@@ -84,10 +88,13 @@ pub(super) fn recover(
             check_torn_from_the_start(&**storage, dir, *segment, segments.len(), &found)?;
         }
     }
-    if let (Some(cut), Some(last)) = (&opened.cut, segments.last()) {
+    if let (Some(cut), Some(last)) = (&cut, segments.last()) {
         self::cut(&**storage, &flush::name(dir, *last), cut)?;
     }
-    let mut writer = Writer::new(Arc::clone(storage), dir.to_owned());
+    if let Some(Cut { file, offset, bytes }) = &opened.cut {
+        tracing::warn!(file, offset, bytes, "cut the torn tail of a journal");
+    }
+    let mut writer = Writer::new(Arc::clone(storage), dir.to_owned(), options.segment_bytes);
     if end.offset > 0 {
         writer.open(end.segment)?;
         writer.expect_end(end.offset)?;
@@ -165,6 +172,5 @@ fn cut(storage: &dyn Storage, name: &str, cut: &Cut) -> Result<()> {
     let done = if cut.offset == 0 { storage.delete(name) } else { storage.truncate(name, cut.offset) };
     done.map_err(error::io("cut the torn tail of the journal", cut.file.clone()))?;
     failpoint::hit("journal.cut.after");
-    tracing::warn!(file = cut.file, offset = cut.offset, bytes = cut.bytes, "cut the torn tail of a journal");
     Ok(())
 }

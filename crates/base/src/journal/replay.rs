@@ -29,6 +29,8 @@ pub(super) struct Found {
     /// Where the valid part ends; what is behind it is torn.
     pub(super) end: u64,
     pub(super) len: u64,
+    /// There are zeros behind the valid part, and nothing else.
+    pub(super) blank: bool,
 }
 
 impl Replay<'_> {
@@ -36,11 +38,11 @@ impl Replay<'_> {
     pub(super) fn run(&self, each: &mut dyn FnMut(Position, &[u8]) -> Result<()>) -> Result<Found> {
         let name = flush::name(self.dir, self.segment);
         let mut window = Window::open(self.storage, &name).map_err(|source| self.io(source))?;
-        let mut found = Found { base: None, records: 0, end: 0, len: window.len() };
+        let mut found = Found { base: None, records: 0, end: 0, len: window.len(), blank: false };
         let header = window.get(0, HEADER).map_err(|source| self.io(source))?;
         match format::parse_header(header, self.segment) {
             Ok(base) => found.base = Some(base),
-            Err(BadHeader::Invalid(why)) => return self.torn(&mut window, 0, why).map(|()| found),
+            Err(BadHeader::Invalid(why)) => return self.torn(&mut window, 0, why).map(|_| found),
             Err(BadHeader::Version(version)) => {
                 return Err(JournalError::Version { file: self.file(), found: version, known: format::VERSION });
             }
@@ -55,7 +57,7 @@ impl Replay<'_> {
                     found.end += HEAD + payload.len() as u64;
                 }
                 Err(why) => {
-                    self.torn(&mut window, found.end, why)?;
+                    found.blank = self.torn(&mut window, found.end, why)?;
                     break;
                 }
             }
@@ -86,16 +88,25 @@ impl Replay<'_> {
         Ok(if believe || head.fits(payload) { Ok(payload) } else { Err("the checksum of the record is wrong") })
     }
 
-    /// What is at `at` is invalid: fine if it was never durable, else corruption.
-    fn torn(&self, window: &mut Window<'_>, at: u64, why: &str) -> Result<()> {
+    /// What is at `at` is invalid: fine if it was never durable, else corruption. Whether there are only zeros from there
+    /// on.
+    fn torn(&self, window: &mut Window<'_>, at: u64, why: &str) -> Result<bool> {
         let corrupt = |why| Err(JournalError::Corrupt { file: self.file(), offset: at, why });
         if !self.last {
             return corrupt(format!("{why}, and there is a later segment"));
         }
         // A head can tell about `at` only if it is behind it.
         let mut from = at.max(HEADER);
-        while from + HEAD <= window.len() {
+        let mut blank = true;
+        while from < window.len() {
             let block = window.get(from, SEARCHED + HEAD).map_err(|source| self.io(source))?;
+            let block = &block[..block.len().min((SEARCHED + HEAD) as usize)];
+            // What was reserved, mostly; no head begins here.
+            if block.iter().all(|byte| *byte == 0) {
+                from += SEARCHED;
+                continue;
+            }
+            blank = false;
             let heads = block.windows(HEAD as usize).zip(from..).take(SEARCHED as usize);
             for (bytes, offset) in heads {
                 let claims = Head::parse_unchecked(bytes, offset).is_some_and(|head| head.durable > at);
@@ -105,7 +116,7 @@ impl Replay<'_> {
             }
             from += SEARCHED;
         }
-        Ok(())
+        Ok(blank)
     }
 
     fn said_of(&self, at: Position, error: JournalError) -> JournalError {

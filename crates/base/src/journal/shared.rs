@@ -103,6 +103,15 @@ impl SharedJournal {
         self.wait_until_durable(number)
     }
 
+    /// As [`sync`](Self::sync), for when nothing more will come; see [`Journal::finish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`sync`](Self::sync).
+    pub fn finish(&self) -> Result<()> {
+        self.flush_all(true)
+    }
+
     /// Where the next record goes, unless it begins a new segment.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -132,7 +141,7 @@ impl SharedJournal {
     /// As [`Journal::trim_before`].
     pub fn trim_before(&self, keep: Position) -> Result<u64> {
         if keep.segment > self.lock().journal.durable().segment {
-            self.flush_all()?;
+            self.flush_all(false)?;
         }
         let doomed = self.lock().journal.doomed(keep)?;
         let mut count = 0;
@@ -170,28 +179,28 @@ impl SharedJournal {
             if state.durable >= number {
                 return Ok(());
             }
-            state = self.round(state)?;
+            state = self.round(state, false)?;
         }
     }
 
     /// As `sync`, and a segment without a record is durable too.
-    fn flush_all(&self) -> Result<()> {
+    fn flush_all(&self, last: bool) -> Result<()> {
         let mut state = self.lock();
         while state.journal.is_flushing() {
-            state = self.round(state)?;
+            state = self.round(state, false)?;
         }
-        self.round(state).map(drop)
+        self.round(state, last).map(drop)
     }
 
     /// Leads a flush, or waits for the one that runs.
-    fn round<'a>(&'a self, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>> {
+    fn round<'a>(&'a self, mut state: MutexGuard<'a, State>, last: bool) -> Result<MutexGuard<'a, State>> {
         if state.journal.is_flushing() {
             let state = self.shared.flushed.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.journal.usable()?;
             return Ok(state);
         }
         let covers = state.journal.records();
-        let flush = state.journal.begin_flush()?;
+        let flush = state.journal.begin_flush(last)?;
         drop(state);
         let outcome = flush.map(|flush| Lead { journal: self, flush: Some(flush) }.run());
         let mut state = self.lock();

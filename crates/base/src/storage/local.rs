@@ -157,7 +157,7 @@ impl Storage for LocalStorage {
         let path = self.path(name)?;
         let open = || {
             self.settle(parent(&path))?;
-            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
             failpoint::hit("storage.append.after_open");
             // Also if it was there: whoever made it may have crashed before this line.
             sync_dir(parent(&path))?;
@@ -167,7 +167,8 @@ impl Storage for LocalStorage {
                 file.sync_data()?;
                 os::forget_cached(&file);
             }
-            Ok(Box::new(LocalFile { file, path: path.clone(), len, held: Vec::new() }) as Box<dyn AppendFile>)
+            let file = LocalFile { file, path: path.clone(), len, reserved: len, held: Vec::new() };
+            Ok(Box::new(file) as Box<dyn AppendFile>)
         };
         open().map_err(|error| about("open for appending", &path, &error))
     }
@@ -297,6 +298,8 @@ struct LocalFile {
     file: File,
     path: PathBuf,
     len: u64,
+    /// How long the file is, if that is longer.
+    reserved: u64,
     /// What a test wants to die with the process, or with this: written, not synced. Always empty in a program.
     held: Vec<u8>,
 }
@@ -306,7 +309,7 @@ impl AppendFile for LocalFile {
         if failpoint::lose_unsynced() {
             self.held.extend_from_slice(bytes);
         } else {
-            self.file.write_all(bytes).map_err(|error| about("append to", &self.path, &error))?;
+            self.file.write_all_at(bytes, self.len).map_err(|error| about("append to", &self.path, &error))?;
         }
         self.len += bytes.len() as u64;
         failpoint::hit("storage.append.after_write");
@@ -323,6 +326,34 @@ impl AppendFile for LocalFile {
     fn len(&self) -> u64 {
         self.len
     }
+
+    fn reserve(&mut self, to: u64) -> io::Result<()> {
+        if to > self.reserved.max(self.len) {
+            failpoint::hit("storage.append.before_reserve");
+            self.file.set_len(to).map_err(|error| about("reserve room in", &self.path, &error))?;
+            self.reserved = to;
+            failpoint::hit("storage.append.after_reserve");
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self) -> io::Result<()> {
+        if self.reserved <= self.len {
+            return self.sync();
+        }
+        let seal = |file: &mut Self| {
+            file.let_go()?;
+            failpoint::hit("storage.append.before_seal");
+            file.file.set_len(file.len)?;
+            failpoint::hit("storage.append.after_cut");
+            // A length that shrinks is nothing that `sync_data` has to keep.
+            file.file.sync_all()
+        };
+        seal(self).map_err(|error| about("give back what was reserved in", &self.path, &error))?;
+        self.reserved = self.len;
+        failpoint::hit("storage.append.after_seal");
+        Ok(())
+    }
 }
 
 impl LocalFile {
@@ -333,9 +364,10 @@ impl LocalFile {
             return Ok(());
         }
         let (first, second) = held.split_at(held.len() / 2);
-        self.file.write_all(first)?;
+        let at = self.len - held.len() as u64;
+        self.file.write_all_at(first, at)?;
         failpoint::hit("storage.append.half_written");
-        self.file.write_all(second)
+        self.file.write_all_at(second, at + first.len() as u64)
     }
 }
 

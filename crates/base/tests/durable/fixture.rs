@@ -41,7 +41,7 @@ fn write(storage: &(impl Storage + Clone)) {
         }
         assert_eq!(journal.append(&text).unwrap(), at);
     }
-    journal.sync().unwrap();
+    journal.finish().unwrap();
     journal.trim_before(records()[0].0).unwrap();
 }
 

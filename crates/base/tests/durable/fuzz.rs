@@ -16,6 +16,8 @@ enum Damage {
     Flip(usize, u8),
     Number(usize, u32),
     Zeros(usize, usize),
+    /// What a journal leaves that was not finished.
+    Room(usize),
     Cut(usize),
     Insert(usize, Vec<u8>),
     /// Bytes from elsewhere in the same file, or from another one.
@@ -33,6 +35,7 @@ fn damage() -> impl Strategy<Value = Damage> {
         (at.clone(), any::<u8>()).prop_map(|(at, mask)| Damage::Flip(at, mask)),
         (at.clone(), number.clone()).prop_map(|(at, number)| Damage::Number(at, number)),
         (at.clone(), 0..600usize).prop_map(|(at, len)| Damage::Zeros(at, len)),
+        prop_oneof![0..200usize, 60_000..150_000usize].prop_map(Damage::Room),
         at.clone().prop_map(Damage::Cut),
         (at.clone(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
         (at.clone(), at, 0..600usize).prop_map(|(from, to, len)| Damage::Copy(from, to, len)),
@@ -79,6 +82,7 @@ fn spoil(segments: &mut [Vec<u8>], which: usize, damage: &Damage) {
             bytes.resize(bytes.len().max(at + len / 2), 0);
             bytes.iter_mut().skip(at).take(*len).for_each(|byte| *byte = 0);
         }
+        Damage::Room(len) => bytes.resize(bytes.len() + len, 0),
         Damage::Cut(at) => bytes.truncate(within(*at)),
         Damage::Insert(at, new) => {
             let at = within(*at);

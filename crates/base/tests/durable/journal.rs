@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use winterbourne_base::journal::{Journal, JournalError, JournalOptions, Opened, Position};
+use winterbourne_base::journal::{Journal, JournalError, JournalOptions, Opened, Position, SharedJournal};
 use winterbourne_base::storage::{Crash, LocalStorage, SimStorage, Storage};
 
 use crate::common::{self, TempDir, file, header, open, options, record};
@@ -155,6 +155,71 @@ fn keeps_a_part_of_the_disk_free() {
     assert_eq!(open(&disk, &options).unwrap().1.records, 5);
 }
 
+fn makes_room(storage: &(impl Storage + Clone)) {
+    const MIB: u64 = 1 << 20;
+    let (mut journal, ..) = open(storage, &options(3 * MIB)).unwrap();
+    let len = |segment| storage.len(&file(segment)).unwrap();
+    journal.append(&[1; 984]).unwrap();
+    journal.sync().unwrap();
+    assert_eq!(len(0), 1_032 + MIB);
+    for _ in 0..100 {
+        journal.append(&[1; 9_984]).unwrap();
+    }
+    journal.sync().unwrap();
+    assert_eq!(len(0), 1_032 + MIB, "there was room");
+    for _ in 0..150 {
+        journal.append(&[1; 9_984]).unwrap();
+    }
+    journal.sync().unwrap();
+    assert_eq!(len(0), 3 * MIB, "never more than a segment may have");
+    journal.roll().unwrap();
+    journal.append(b"2").unwrap();
+    journal.sync().unwrap();
+    assert_eq!((len(0), len(1)), (2_501_032, 49 + MIB), "the true length before the next is made");
+    drop(journal);
+
+    let (mut journal, opened, _) = open(storage, &options(3 * MIB)).unwrap();
+    assert_eq!((opened.records, opened.cut, len(1)), (252, None, 49));
+    journal.finish().unwrap();
+    journal.append(b"3").unwrap();
+    journal.finish().unwrap();
+    assert_eq!(len(1), 66);
+    let last = journal.append(b"4").unwrap();
+    journal.sync().unwrap();
+    assert_eq!((len(1), journal.read(last).unwrap()), (83 + MIB, b"4".to_vec()));
+    let Err(JournalError::NoRecord { .. }) = journal.read(journal.position()) else { panic!("there is only room") };
+    let shared = SharedJournal::new(journal);
+    let Err(JournalError::NoRecord { .. }) = shared.read(shared.position()) else { panic!("there is only room") };
+    shared.finish().unwrap();
+    assert_eq!(len(1), 83);
+}
+
+#[test]
+fn makes_room_ahead_and_gives_it_back() {
+    makes_room(&SimStorage::new(1));
+    makes_room(&LocalStorage::new(TempDir::new("room").path()));
+}
+
+/// As with a file system that knows no sparse files, or a limit on the length of files.
+#[test]
+fn does_without_room_where_there_is_none() {
+    let disk = SimStorage::new(1);
+    let (mut journal, ..) = open(&disk, &options(1_000)).unwrap();
+    journal.append(b"a").unwrap();
+    disk.fail_write(1);
+    journal.sync().unwrap();
+    assert!(disk.len(&file(0)).unwrap() < 1_000, "in part, at most");
+    for n in 0..20 {
+        journal.append(&[n; 100]).unwrap();
+        journal.sync().unwrap();
+    }
+    journal.finish().unwrap();
+    drop(journal);
+    disk.crash_as(Crash::Lost);
+    let (_, opened, _) = open(&disk, &options(1_000)).unwrap();
+    assert_eq!((opened.records, opened.cut), (21, None));
+}
+
 #[test]
 fn a_record_has_a_longest_length() {
     let disk = SimStorage::new(1);
@@ -199,8 +264,18 @@ fn tells_a_torn_tail_from_a_corrupt_middle() {
         ("nothing is wrong", vec![first.clone()], whole(72)),
         ("half a head", vec![first[..60].to_vec()], cut(52)),
         ("half a payload", vec![first[..70].to_vec()], cut(52)),
-        ("zeros behind", vec![[first.clone(), vec![0; 5_000]].concat()], cut(72)),
-        ("zeros in place of the last", vec![zeros(first.clone(), 52..72)], cut(52)),
+        ("room behind", vec![[first.clone(), vec![0; 5_000]].concat()], whole(72)),
+        ("a little room behind", vec![[first.clone(), vec![0]].concat()], whole(72)),
+        ("much room behind", vec![[first.clone(), vec![0; 300_000]].concat()], whole(72)),
+        ("room with something in it", vec![[first.clone(), vec![0; 300_000], vec![1]].concat()], cut(72)),
+        ("half a record, and room", vec![[first[..70].to_vec(), vec![0; 5_000]].concat()], cut(52)),
+        ("room behind a header", vec![[first.clone(), vec![0; 50]].concat()[..32].to_vec()], whole(32)),
+        (
+            "room behind a segment that is not the last",
+            vec![[first.clone(), vec![0; 50]].concat(), second.clone()],
+            Err((0, 72)),
+        ),
+        ("zeros in place of the last", vec![zeros(first.clone(), 52..72)], whole(52)),
         (
             "the end of the unsynced without its beginning",
             vec![[zeros(first.clone(), 52..72), later(52)].concat()],
@@ -249,6 +324,9 @@ fn tells_a_torn_tail_from_a_corrupt_middle() {
                 assert_eq!(disk.len(&file(last)).ok(), (offset > 0).then_some(offset), "{story}");
                 journal.append(b"goes on").unwrap();
                 journal.sync().unwrap();
+                let end = journal.position().offset;
+                assert_eq!(disk.len(&file(last.min(journal.position().segment))).unwrap(), 1_000, "{story}: with room");
+                assert!(end < 1_000 && journal.read(journal.position()).is_err(), "{story}");
                 drop(journal);
                 disk.crash();
                 let (_, opened, again) = open(&disk, &options(1_000)).unwrap();

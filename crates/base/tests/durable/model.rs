@@ -15,6 +15,8 @@ use crate::common::{Records, cases, file, open, options};
 enum Step {
     Append(usize),
     Sync,
+    /// No more is expected to come, and more comes.
+    Finish,
     Roll,
     /// Trims before one of the records, and reads one, counted from the end.
     Trim(usize),
@@ -34,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => prop_oneof![0..40usize, 0..2_000usize].prop_map(Step::Append),
         6 => Just(Step::Sync),
+        1 => Just(Step::Finish),
         1 => Just(Step::Roll),
         2 => (0..12usize).prop_map(Step::Trim),
         2 => (0..12usize).prop_map(Step::Read),
@@ -100,8 +103,20 @@ impl World {
             opened => opened.unwrap(),
         };
         self.journal = journal;
+        self.check_lengths(true);
         self.model.check(&opened, &found);
         assert_eq!(self.journal.records() as usize, self.model.records.len());
+    }
+
+    /// Files are as long as their records, but for the last one, which may have room, up to what a segment may have.
+    fn check_lengths(&self, exact: bool) {
+        let Position { segment, offset } = self.journal.position();
+        // It is made with its first record.
+        let Some(last) = self.disk.list("").ok().and_then(|mut files| files.pop()) else { return };
+        if last.name == file(segment) {
+            let most = if exact { offset } else { offset.max(self.segment_bytes).min(offset + (1 << 20)) };
+            assert!((offset..=most).contains(&last.len), "{} is not within {offset}..={most}", last.len);
+        }
     }
 
     fn crash(&mut self, way: Option<Crash>) {
@@ -138,7 +153,8 @@ impl World {
                     self.model.records.push((at, record));
                 }
             }
-            Step::Sync => self.sync(),
+            Step::Sync => self.sync(false),
+            Step::Finish => self.sync(true),
             Step::Roll => self.journal.roll().unwrap(),
             Step::Trim(n) => {
                 let keep = self.model.counted_from_the_end(n).map_or(self.journal.position(), |(at, _)| *at);
@@ -165,14 +181,15 @@ impl World {
         }
     }
 
-    fn sync(&mut self) {
+    fn sync(&mut self, finish: bool) {
         let count = self.model.records.len();
-        let synced = self.journal.sync();
+        let synced = if finish { self.journal.finish() } else { self.journal.sync() };
         if let Err(cause) = &synced {
             let JournalError::Poisoned(text) = self.journal.append(b"x").unwrap_err() else { panic!("not poisoned") };
             assert_eq!(text, cause.to_string());
         } else {
             self.model.durable = count;
+            self.check_lengths(finish);
         }
         self.said(synced);
     }
@@ -200,15 +217,16 @@ proptest! {
         segment_bytes in 100..2_000u64,
         groups in prop::collection::vec(prop::collection::vec(0..300usize, 1..5), 1..8),
         trim in 0..4usize,
+        finish: bool,
         place: prop::sample::Index,
         bit in 0..8u32,
     ) {
-        flip(segment_bytes, &groups, trim, place, bit);
+        flip(segment_bytes, &groups, trim, finish, place, bit);
     }
 }
 
 /// A journal whose records were synced in groups, with one bit flipped somewhere.
-fn flip(segment_bytes: u64, groups: &[Vec<usize>], trim: usize, place: prop::sample::Index, bit: u32) {
+fn flip(segment_bytes: u64, groups: &[Vec<usize>], trim: usize, finish: bool, place: prop::sample::Index, bit: u32) {
     let disk = SimStorage::new(1);
     let (mut journal, ..) = open(&disk, &options(segment_bytes)).unwrap();
     let mut records = Records::new();
@@ -228,6 +246,9 @@ fn flip(segment_bytes: u64, groups: &[Vec<usize>], trim: usize, place: prop::sam
         journal.trim_before(at).unwrap();
         records.retain(|(kept, _)| kept.segment >= at.segment);
     }
+    if finish {
+        journal.finish().unwrap();
+    }
     drop(journal);
 
     let entries = disk.list("").unwrap();
@@ -246,8 +267,12 @@ fn flip(segment_bytes: u64, groups: &[Vec<usize>], trim: usize, place: prop::sam
     disk.flip(&entry.name, offset, 1 << bit).unwrap();
 
     let hit = Position { segment, offset };
-    // The header, or the record that holds the bit.
-    let begin = if offset < 32 { 0 } else { claims.range(..=hit).next_back().unwrap().0.offset };
+    // The header, the record that holds the bit, or the room behind the records.
+    let begin = match claims.range(..=hit).next_back() {
+        _ if hit >= durable => durable.offset,
+        _ if offset < 32 => 0,
+        holds => holds.unwrap().0.offset,
+    };
     let behind = Position { segment, offset: begin + 1 };
     let shown = claims.range(behind..).any(|(at, claim)| at.segment == segment && *claim > begin);
     let last = segment == *segments.end();

@@ -77,6 +77,13 @@ impl AppendFile for SpyFile {
     fn len(&self) -> u64 {
         self.file.len()
     }
+    fn reserve(&mut self, to: u64) -> io::Result<()> {
+        self.file.reserve(to)
+    }
+    fn seal(&mut self) -> io::Result<()> {
+        self.gate.pass();
+        self.file.seal()
+    }
 }
 
 impl Storage for Spy {

@@ -43,6 +43,53 @@ fn appends_and_reads_back() {
 }
 
 #[test]
+fn reserves_and_seals() {
+    on_each("reserve", |storage| {
+        let mut file = storage.append("log/a").unwrap();
+        file.write(b"hello ").unwrap();
+        file.reserve(100).unwrap();
+        file.reserve(50).unwrap();
+        assert_eq!((file.len(), storage.len("log/a").unwrap()), (6, 100), "it never becomes shorter");
+        file.write(b"world").unwrap();
+        file.sync().unwrap();
+        let expect = [&b"hello world"[..], &[0; 89]].concat();
+        assert_eq!((file.len(), storage.read("log/a").unwrap()), (11, expect));
+        file.seal().unwrap();
+        assert_eq!((file.len(), storage.read("log/a").unwrap()), (11, b"hello world".to_vec()));
+        file.seal().unwrap();
+        file.reserve(5).unwrap();
+        file.reserve(20).unwrap();
+        file.write(&[b'!'; 20]).unwrap();
+        assert_eq!((file.len(), storage.len("log/a").unwrap()), (31, 31));
+        file.seal().unwrap();
+        file.write(b"x").unwrap();
+        file.reserve(40).unwrap();
+        drop(file);
+        let file = storage.append("log/a").unwrap();
+        assert_eq!(file.len(), 40, "who opens it anew finds it as long as it is");
+    });
+}
+
+#[test]
+fn what_is_reserved_takes_no_room_and_survives_or_does_not() {
+    for seed in 0..50 {
+        let disk = SimStorage::new(seed);
+        disk.set_capacity(Some(1_000));
+        let mut file = disk.append("log").unwrap();
+        file.write(b"durable").unwrap();
+        file.sync().unwrap();
+        disk.fail_write(1);
+        file.reserve(5_000).unwrap_err();
+        file.reserve(5_000).unwrap();
+        assert_eq!(disk.free_bytes().unwrap(), Some(993));
+        file.write(b" and not").unwrap();
+        disk.crash();
+        let log = disk.read("log").unwrap();
+        assert!(log.starts_with(b"durable") && log.len() <= 5_000);
+    }
+}
+
+#[test]
 fn publishes_lists_and_deletes() {
     on_each("publish", |storage| {
         assert_eq!(storage.list("").unwrap(), []);

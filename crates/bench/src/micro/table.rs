@@ -4,7 +4,7 @@ use crate::{Result, words::context};
 use std::collections::HashMap;
 use winterbourne::engine::hash::FixedState;
 
-fn key(i: u64, keys: u64) -> u64 {
+pub(super) fn key(i: u64, keys: u64) -> u64 {
     i.wrapping_mul(2_654_435_761) % keys
 }
 
@@ -25,6 +25,6 @@ pub(super) fn duel(n: u64, keys: u64) -> Result<Duel> {
 }
 
 /// Does not depend on the order of the entries.
-fn weigh(sum: u64, key: u64, value: u64) -> u64 {
+pub(super) fn weigh(sum: u64, key: u64, value: u64) -> u64 {
     sum.wrapping_add((key + 1).wrapping_mul(value))
 }

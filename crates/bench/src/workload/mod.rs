@@ -5,5 +5,6 @@ pub(crate) mod w2mem;
 pub(crate) mod w2sock;
 pub(crate) mod w4;
 pub(crate) mod w5;
+pub(crate) mod w6;
 pub(crate) mod w7;
 pub(crate) mod w8;

@@ -18,7 +18,7 @@ enum Place<T: Data> {
 
 impl<T: Data> Keeping<T> {
     /// The block of a partition, if it is kept and whole.
-    pub(crate) fn read(&self, blocks: &Blocks, key: Key, term: u64, task: &Task) -> Result<Option<Flow<T>>> {
+    pub(super) fn read(&self, blocks: &Blocks, key: Key, term: u64, task: &Task) -> Result<Option<Flow<T>>> {
         let file = match blocks.get(key) {
             None => return Ok(None),
             Some(Found::Memory(held)) => return Ok(Some(self.flow(held, task))),
@@ -99,7 +99,7 @@ impl<T: Data> Keeping<T> {
 
     /// Keeps a partition that is computed now, if there is room, and hands it over. What was added to accumulators since
     /// `apart` began belongs to the block.
-    pub(crate) fn keep(
+    pub(super) fn keep(
         &self,
         blocks: &Blocks,
         key: Key,

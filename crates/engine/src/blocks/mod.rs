@@ -19,7 +19,8 @@ pub(crate) use {
 };
 
 use crate::{
-    Counters, Data, RddId, Result, Site, StorageLevel, hash::FixedState, lineage::Count, lineage::Node, plan::Facts,
+    Counters, Data, Flow, RddId, Result, Site, StorageLevel, Task, Wire, accumulator::Apart, hash::FixedState,
+    lineage::Count, lineage::Node, plan::Facts,
 };
 use disk::Growing;
 use ledger::Ledger;
@@ -48,6 +49,25 @@ pub struct Keeping<T: Data> {
     pub(crate) heap: size::Heap<T>,
     /// Never evicted, because it cannot be computed again.
     pub(crate) pinned: bool,
+    /// Finds a block, and keeps one. Pointers, so that only records that are persisted somewhere bring this code along.
+    pub(crate) read: Read<T>,
+    pub(crate) keep: Keep<T>,
+}
+type Read<T> = fn(&Keeping<T>, &Blocks, Key, u64, &Task) -> Result<Option<Flow<T>>>;
+type Keep<T> = fn(&Keeping<T>, &Blocks, Key, u64, &Task, Flow<T>, Apart) -> Result<Flow<T>>;
+impl<T: Data> Keeping<T> {
+    /// Records that may be anything.
+    pub(crate) fn plain(level: StorageLevel) -> Self {
+        let (read, keep) = (Self::read as Read<T>, Self::keep as Keep<T>);
+        Keeping { level, codec: None, heap: size::guessed::<T>, pinned: false, read, keep }
+    }
+    /// Records that can be written.
+    pub(crate) fn serial(level: StorageLevel) -> Self
+    where
+        T: Wire,
+    {
+        Keeping { codec: Some(Codec::of()), heap: size::walked::<T>, ..Self::plain(level) }
+    }
 }
 impl<T: Data> Clone for Keeping<T> {
     fn clone(&self) -> Self {

@@ -1,5 +1,5 @@
 //! What users call.
-use super::{How, files::Files};
+use super::{How, files::Files, write};
 use crate::{
     Data, Level, Rdd, Result, Site, SparkContext, StorageLevel, Wire,
     blocks::{Codec, Keeping},
@@ -103,7 +103,7 @@ impl<T: Data> Rdd<T> {
         if self.sc.inner.checkpoints.dir().is_none() {
             return self.sc.wrong("checkpoint", site, move || crate::Error::NoCheckpointDir { site });
         }
-        self.marked(site, "checkpoint", How::Files(Codec::of()))
+        self.marked(site, "checkpoint", How { in_blocks: false, write: write::to_files })
     }
     /// Marks it to be kept in blocks of this context, on disk where memory does not suffice, after which its lineage is let
     /// go. Faster than [`checkpoint`](Rdd::checkpoint) and without a directory; what is lost cannot be computed again, and
@@ -133,7 +133,7 @@ impl<T: Data> Rdd<T> {
         let level = before.map_or(StorageLevel::MEMORY_AND_DISK, |k| k.level.on_disk_too());
         let fresh: Keeping<T> = level.keeping();
         let heap = before.map_or(fresh.heap, |k| k.heap);
-        let rdd = self.marked(Site::caller(), "local_checkpoint", How::Blocks);
+        let rdd = self.marked(Site::caller(), "local_checkpoint", How { in_blocks: true, write: write::to_blocks });
         // A mark that came too late changes nothing.
         if rdd.op.marked().is_some() && before.is_none_or(|k| k.level != level || k.codec.is_none()) {
             rdd.op.persist_instead(Keeping { heap, ..fresh });

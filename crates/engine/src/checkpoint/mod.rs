@@ -11,7 +11,6 @@ pub(crate) use write::Checkpoints;
 
 use crate::{
     Data, Error, Result, Site, SparkContext,
-    blocks::Codec,
     lineage::{Body, Op},
 };
 use std::{
@@ -19,12 +18,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering::SeqCst},
 };
 
-/// Where the records of a checkpoint are.
-pub(crate) enum How<T: Data> {
-    /// In files of the checkpoint directory.
-    Files(Codec<T>),
-    /// In the blocks of this context.
-    Blocks,
+/// Where the records of a checkpoint are, and what writes them. A pointer, so that only records that are checkpointed
+/// somewhere bring that code along.
+pub(crate) struct How<T: Data> {
+    /// In blocks of this context, not in files of the checkpoint directory.
+    in_blocks: bool,
+    write: fn(&Arc<Op<T>>, Site, &SparkContext) -> Result<After<T>>,
 }
 impl<T: Data> Clone for How<T> {
     fn clone(&self) -> Self {
@@ -32,6 +31,8 @@ impl<T: Data> Clone for How<T> {
     }
 }
 impl<T: Data> Copy for How<T> {}
+/// What a node is after its checkpoint: where that is, if in files, and what it is computed from now, if not from the same.
+type After<T> = (Option<PathBuf>, Option<Body<T>>);
 
 enum State {
     /// No job has come to it.
@@ -75,7 +76,7 @@ impl<T: Data> Mark<T> {
     /// Marked a second time: blocks win over files, as in Spark, and otherwise the first stays.
     pub(crate) fn change(&self, to: How<T>) {
         let mut now = self.now();
-        if let (State::Waiting, How::Blocks) = (&now.0, to) {
+        if matches!(now.0, State::Waiting) && to.in_blocks {
             now.1 = to;
         }
     }
@@ -91,10 +92,7 @@ impl<T: Data> Mark<T> {
             now.3.waiting.fetch_sub(1, SeqCst);
             (now.1, now.2)
         };
-        let written = match how {
-            How::Files(codec) => write::to_files(op, codec, site, sc),
-            How::Blocks => write::to_blocks(op, site, sc),
-        };
+        let written = (how.write)(op, site, sc);
         let mut now = self.now();
         match written {
             Ok((dir, body)) => {

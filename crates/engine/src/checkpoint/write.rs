@@ -1,7 +1,7 @@
 //! Which nodes are to be written after a job, and writing one.
-use super::{broken, files};
+use super::{After, broken, files};
 use crate::{
-    Data, Error, Rdd, Result, Site, SparkContext,
+    Data, Error, Rdd, Result, Site, SparkContext, Wire,
     backend::{Block, Label},
     blocks::Codec,
     job::Action,
@@ -79,18 +79,16 @@ impl SparkContext {
     }
 }
 
-/// What a node is after its checkpoint: where that is, and what it is computed from now.
-pub(super) type After<T> = (Option<PathBuf>, Option<Body<T>>);
-
 /// Writes a node to files, by a job.
-pub(super) fn to_files<T: Data>(op: &Arc<Op<T>>, codec: Codec<T>, site: Site, sc: &SparkContext) -> Result<After<T>> {
+pub(super) fn to_files<T: Wire>(op: &Arc<Op<T>>, site: Site, sc: &SparkContext) -> Result<After<T>> {
+    let codec = Codec::of();
     let inner = &sc.inner;
     let dir = sc.agreed_dir(site, op.meta.id.0)?.join(format!("rdd-{}", op.meta.id.0));
     let (rdd, n) = (Rdd { op: op.clone(), sc: sc.clone() }, op.meta.partitions.get()?);
     let (to, compress) = (dir.clone(), inner.blocks.compress);
     let action = Action { name: "checkpoint", site };
     let write = move |p: usize, flow, _: &crate::Task| files::write(&to, p, codec, compress, flow);
-    let parts = sc.run_only(action, &rdd, (0..n).collect(), write)?;
+    let parts = sc.run_only(action, &rdd, (0..n).collect(), write, drop)?;
     let commit = || files::commit::<T>(&dir, &parts);
     let clean = match &inner.backend {
         None => {
@@ -120,7 +118,7 @@ pub(super) fn to_blocks<T: Data>(op: &Arc<Op<T>>, site: Site, sc: &SparkContext)
     let (blocks, several) = (&sc.inner.blocks, sc.inner.backend.is_some());
     let missing: Vec<usize> = (0..n).filter(|&p| several || !blocks.has((id, p))).collect();
     // A block is there before the first record of its partition is handed over.
-    sc.run_only(Action { name: "local_checkpoint", site }, &rdd, missing, |_, _, _| Ok(()))?;
+    sc.run_only(Action { name: "local_checkpoint", site }, &rdd, missing, |_, _, _| Ok(()), drop)?;
     if op.keeping().is_none() {
         tracing::warn!("{id} was unpersisted, so it keeps its lineage in spite of `local_checkpoint` at {site}");
         return Ok((None, None));

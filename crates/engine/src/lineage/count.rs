@@ -18,7 +18,7 @@ struct Later {
     from: Vec<Count>,
     find: Find,
 }
-type Find = Box<dyn Fn(&[usize]) -> Result<usize> + Send + Sync>;
+pub(crate) type Find = Box<dyn Fn(&[usize]) -> Result<usize> + Send + Sync>;
 
 impl Later {
     fn find(self: &Arc<Self>) -> Result<usize> {
@@ -64,7 +64,8 @@ impl Count {
     pub fn later(find: impl Fn() -> Result<usize> + Send + Sync + 'static) -> Self {
         Count::made(Vec::new(), Box::new(move |_| find()))
     }
-    fn made(from: Vec<Count>, find: Find) -> Self {
+    /// A number found from others when first asked for; they may not fit each other.
+    pub(crate) fn made(from: Vec<Count>, find: Find) -> Self {
         Count(Inner::Later(Arc::new(Later { found: OnceLock::new(), from, find })))
     }
     /// The number.
@@ -102,5 +103,10 @@ impl Count {
             Some(all) => Count::known(make(&all)),
             None => Count::made(from, Box::new(move |n| Ok(make(n)))),
         }
+    }
+}
+impl PartialEq for Count {
+    fn eq(&self, other: &Self) -> bool {
+        self.same(other)
     }
 }

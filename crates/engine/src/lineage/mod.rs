@@ -2,13 +2,18 @@
 //!
 //! There is one generic operator, [`Op`], holding one boxed closure; no type per operator.
 mod count;
+mod label;
 mod link;
 mod op;
+mod partitioner;
 
 pub use count::Count;
+pub use label::Label;
 pub use link::Link;
 pub(crate) use op::Body;
 pub use op::Op;
+pub use partitioner::{HashPartitioner, KeyPartitioner, Keyed, Order, Partitioner};
+pub(crate) use partitioner::{Router, Rule};
 
 use crate::{RddId, Result, ShuffleId, Site, SparkContext, Task, backend::Block};
 use std::sync::Arc;
@@ -19,6 +24,8 @@ pub struct Meta {
     pub id: RddId,
     /// The operator's name: `map`, `reduce_by_key`.
     pub name: &'static str,
+    /// A name of its own, if the user gave it one.
+    pub label: Label,
     /// Where the user called it.
     pub site: Site,
     /// How many partitions.
@@ -37,29 +44,6 @@ pub enum Dep {
     Narrow(Link<dyn Node>),
     /// All of the parent, by way of a shuffle.
     Shuffle(Arc<dyn Shuffle>),
-}
-
-/// Which partition a key belongs to. Two equal partitioners put equal keys into equal partitions, so a join of RDDs
-/// that share one needs no shuffle.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum Partitioner {
-    /// By the fixed-seed hash of the key, over this many partitions.
-    Hash(Count),
-}
-impl Partitioner {
-    /// How many partitions it spreads over.
-    pub fn partitions(&self) -> &Count {
-        match self {
-            Partitioner::Hash(n) => n,
-        }
-    }
-    /// Whether both send every key to the same partition. May have to list files to know.
-    pub fn same(&self, other: &Partitioner) -> bool {
-        match (self, other) {
-            (Partitioner::Hash(a), Partitioner::Hash(b)) => a.same(b),
-        }
-    }
 }
 
 /// A node of a lineage.
@@ -95,6 +79,10 @@ pub trait Shuffle: Send + Sync {
     fn name(&self) -> &'static str;
     /// How many partitions it fills.
     fn reducers(&self) -> &Count;
+    /// What must have run before, apart from what the parent is computed from: the shuffle that tells where keys go.
+    fn after(&self) -> Option<&Arc<dyn Shuffle>> {
+        None
+    }
     /// Whether the outputs of map partition `map` exist.
     fn is_done(&self, map: usize) -> bool;
     /// Computes and keeps the outputs of map partition `map`.

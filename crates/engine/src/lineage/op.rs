@@ -175,7 +175,7 @@ impl<T: Data> Op<T> {
     }
     fn found(&self, partition: usize, task: &Task) -> Result<Option<Flow<T>>> {
         let Some((keeping, term)) = self.keeping() else { return Ok(None) };
-        let found = keeping.read(&self.blocks, (self.meta.id, partition), term, task)?;
+        let found = (keeping.read)(&keeping, &self.blocks, (self.meta.id, partition), term, task)?;
         if found.is_none() {
             task.misses(self.meta.id);
         }
@@ -183,7 +183,9 @@ impl<T: Data> Op<T> {
     }
     fn keep(&self, partition: usize, task: &Task, flow: Result<Flow<T>>, apart: Apart) -> Result<Flow<T>> {
         match self.keeping() {
-            Some((keeping, term)) => keeping.keep(&self.blocks, (self.meta.id, partition), term, task, flow?, apart),
+            Some((keeping, term)) => {
+                (keeping.keep)(&keeping, &self.blocks, (self.meta.id, partition), term, task, flow?, apart)
+            }
             // Unpersisted since it was asked for.
             None => {
                 apart.end().absorb();

@@ -1,6 +1,12 @@
 //! Aggregation by key, combined on the map side.
-use super::table::Table;
-use crate::{Data, Error, Flow, Key, Rdd, Result, Site, Wire, at, hash, lineage::Count};
+use super::{
+    exchange::{Buckets, Exchange, shared},
+    table::{Row, Table},
+};
+use crate::{
+    Data, Flow, Key, KeyPartitioner, Rdd, Result, Site, Wire, at, hash,
+    lineage::{Partitioner, Router},
+};
 use std::sync::Arc;
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
@@ -25,23 +31,27 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.reduce_by_key_at(Site::caller(), f, self.default_count())
+        self.reduce_by_key_at(Site::caller(), f, self.default_partitioner())
     }
-    /// [`reduce_by_key`](Rdd::reduce_by_key) into `partitions` partitions.
+    /// [`reduce_by_key`](Rdd::reduce_by_key) into so many partitions, or by a partitioner.
     #[track_caller]
-    pub fn reduce_by_key_in(&self, f: impl Fn(V, V) -> V + Send + Sync + 'static, partitions: usize) -> Rdd<(K, V)>
+    pub fn reduce_by_key_in(
+        &self,
+        f: impl Fn(V, V) -> V + Send + Sync + 'static,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, V)>
     where
         K: Key,
         V: Wire,
     {
-        self.reduce_by_key_at(Site::caller(), f, Count::known(partitions))
+        self.reduce_by_key_at(Site::caller(), f, partitions)
     }
     /// [`reduce_by_key_in`](Rdd::reduce_by_key_in) on behalf of `site`.
     pub fn reduce_by_key_at(
         &self,
         site: Site,
         f: impl Fn(V, V) -> V + Send + Sync + 'static,
-        partitions: Count,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, V)>
     where
         K: Key,
@@ -52,13 +62,15 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.aggregate_by(
             "reduce_by_key",
             site,
-            partitions,
-            move |t: &mut Table<K, V>, k, v| t.upsert_by_value(hash::of(&k), k, v, &*f),
-            move |t: &mut Table<K, V>, h, k, v| t.upsert_by_value(h, k, v, &*g),
+            partitions.erased(),
+            move |t: &mut Table<K, V>, k, v| t.upsert_by_value(hash::of(&k), k, v, |v| v, &*f),
+            move |t: &mut Table<K, V>, h, k, v| t.upsert_by_value(h, k, v, |v| v, &*g),
         )
     }
     /// The general aggregation: `create` an accumulator from the first value of a key in a partition, `merge` further
     /// values into it, `merge_combiners` across partitions. Works in place, so it is the one for heavy accumulators.
+    /// Partitions as for [`reduce_by_key`](Rdd::reduce_by_key). If keys are spread that way already nothing is shuffled,
+    /// and `merge_combiners` is not called.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -67,20 +79,64 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     ///     |first| vec![first],
     ///     |all, x| all.push(x),
     ///     |all, mut more: Vec<u64>| all.append(&mut more),
-    ///     2,
     /// );
     /// let mut sizes = sizes.collect()?;
     /// sizes.sort();
     /// assert_eq!(sizes, [(0, vec![0, 2, 4, 6, 8]), (1, vec![1, 3, 5, 7, 9])]);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
+    #[doc(alias = "combineByKeyWithClassTag")]
     #[track_caller]
     pub fn combine_by_key<C: Wire>(
         &self,
         create: impl Fn(V) -> C + Send + Sync + 'static,
         merge: impl Fn(&mut C, V) + Send + Sync + 'static,
         merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
-        partitions: usize,
+    ) -> Rdd<(K, C)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        self.combine_by_key_at(Site::caller(), create, merge, merge_combiners, self.default_partitioner())
+    }
+    /// [`combine_by_key`](Rdd::combine_by_key) into so many partitions, or by a partitioner.
+    ///
+    /// Combining on the map side is a waste where keys hardly repeat. Spread them first, and this combines in place:
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let sizes = sc.range(0..10, 3).map(|x| (x, x)).partition_by(2).combine_by_key_in(
+    ///     |first| vec![first],
+    ///     |all, x| all.push(x),
+    ///     |_, _| unreachable!("all values of a key are in one partition"),
+    ///     2,
+    /// );
+    /// assert_eq!(sizes.count()?, 10);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn combine_by_key_in<C: Wire>(
+        &self,
+        create: impl Fn(V) -> C + Send + Sync + 'static,
+        merge: impl Fn(&mut C, V) + Send + Sync + 'static,
+        merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, C)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        self.combine_by_key_at(Site::caller(), create, merge, merge_combiners, partitions)
+    }
+    /// [`combine_by_key_in`](Rdd::combine_by_key_in) on behalf of `site`.
+    pub fn combine_by_key_at<C: Wire>(
+        &self,
+        site: Site,
+        create: impl Fn(V) -> C + Send + Sync + 'static,
+        merge: impl Fn(&mut C, V) + Send + Sync + 'static,
+        merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, C)>
     where
         K: Key,
@@ -88,18 +144,123 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     {
         self.aggregate_by(
             "combine_by_key",
-            Site::caller(),
-            Count::known(partitions),
+            site,
+            partitions.erased(),
             move |t: &mut Table<K, C>, k, v| t.upsert(k, v, &create, &merge),
             move |t: &mut Table<K, C>, h, k, c| t.upsert_hashed(h, k, c, |c| c, &merge_combiners),
         )
     }
-
-    fn aggregate_by<C: Wire>(
+    /// Folds the values of each key from `zero`: `add` within a partition, `merge` across partitions. `zero` enters once
+    /// **for each partition that has the key**, as in Spark; only once if keys are spread that way already. Partitions
+    /// as for [`reduce_by_key`](Rdd::reduce_by_key). Accumulators that are dear to move want
+    /// [`combine_by_key`](Rdd::combine_by_key).
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let words = sc.parallelize([(1, "a"), (2, "bb"), (1, "ccc")].map(|(k, w)| (k, w.to_string())), 2);
+    /// let mut letters = words.aggregate_by_key(0, |n, w| n + w.len(), |n, m| n + m).collect()?;
+    /// letters.sort();
+    /// assert_eq!(letters, [(1, 4), (2, 2)]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn aggregate_by_key<C: Wire>(
+        &self,
+        zero: C,
+        add: impl Fn(C, V) -> C + Send + Sync + 'static,
+        merge: impl Fn(C, C) -> C + Send + Sync + 'static,
+    ) -> Rdd<(K, C)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        self.folded("aggregate_by_key", Site::caller(), zero, add, merge, self.default_partitioner())
+    }
+    /// [`aggregate_by_key`](Rdd::aggregate_by_key) into so many partitions, or by a partitioner.
+    #[track_caller]
+    pub fn aggregate_by_key_in<C: Wire>(
+        &self,
+        zero: C,
+        add: impl Fn(C, V) -> C + Send + Sync + 'static,
+        merge: impl Fn(C, C) -> C + Send + Sync + 'static,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, C)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        self.folded("aggregate_by_key", Site::caller(), zero, add, merge, partitions.erased())
+    }
+    /// As [`aggregate_by_key`](Rdd::aggregate_by_key), with one function and an accumulator of the type of the values.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let pairs = sc.parallelize([(1, 1), (1, 2), (2, 3)], 2); // (1, 1) alone in the first partition
+    /// let mut sums = pairs.fold_by_key(10, |a, b| a + b).collect()?;
+    /// sums.sort();
+    /// assert_eq!(sums, [(1, 23), (2, 13)]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn fold_by_key(&self, zero: V, f: impl Fn(V, V) -> V + Send + Sync + 'static) -> Rdd<(K, V)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        let f = Arc::new(f);
+        let g = f.clone();
+        let site = Site::caller();
+        self.folded("fold_by_key", site, zero, move |a, v| f(a, v), move |a, b| g(a, b), self.default_partitioner())
+    }
+    /// [`fold_by_key`](Rdd::fold_by_key) into so many partitions, or by a partitioner.
+    #[track_caller]
+    pub fn fold_by_key_in(
+        &self,
+        zero: V,
+        f: impl Fn(V, V) -> V + Send + Sync + 'static,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, V)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        let f = Arc::new(f);
+        let g = f.clone();
+        let site = Site::caller();
+        self.folded("fold_by_key", site, zero, move |a, v| f(a, v), move |a, b| g(a, b), partitions.erased())
+    }
+    fn folded<C: Wire>(
         &self,
         name: &'static str,
         site: Site,
-        partitions: Count,
+        zero: C,
+        add: impl Fn(C, V) -> C + Send + Sync + 'static,
+        merge: impl Fn(C, C) -> C + Send + Sync + 'static,
+        partitioner: Partitioner,
+    ) -> Rdd<(K, C)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        self.aggregate_by(
+            name,
+            site,
+            partitioner,
+            move |t: &mut Table<K, C>, k, v| {
+                t.upsert_by_value(hash::of(&k), k, v, |v| add(zero.clone(), v), &add);
+            },
+            move |t: &mut Table<K, C>, h, k, c| t.upsert_by_value(h, k, c, |c| c, &merge),
+        )
+    }
+
+    /// What the operators above are made of: `add` values to a partition's table, `merge` the tables behind the shuffle.
+    pub(super) fn aggregate_by<C: Wire>(
+        &self,
+        name: &'static str,
+        site: Site,
+        partitioner: Partitioner,
         add: impl Fn(&mut Table<K, C>, K, V) + Send + Sync + 'static,
         merge: impl Fn(&mut Table<K, C>, u64, K, C) + Send + Sync + 'static,
     ) -> Rdd<(K, C)>
@@ -107,8 +268,8 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        if partitions.if_known() == Some(0) {
-            return self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 });
+        if let Some(refused) = self.refuse_none(name, site, &partitioner) {
+            return refused;
         }
         let combine = move |flow: Flow<(K, V)>| -> Result<Table<K, C>> {
             let mut t = Table::with_capacity(0);
@@ -119,11 +280,14 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             })?;
             Ok(t)
         };
-        if self.is_spread_over(&partitions) {
+        if self.is_spread_by(&partitioner) {
             return self.narrow(name, site, true, move |_, flow, _| Ok(combine(flow)?.into_flow()));
         }
-        let write = move |flow: Flow<(K, V)>, n: usize, _: &crate::Task| Ok(combine(flow)?.into_buckets(n));
-        self.exchange(name, site, partitions, write, move |runs, task| {
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>| -> Result<Buckets<Row<K, C>>> {
+            combine(flow)?.into_buckets(router).map(shared)
+        };
+        self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Buckets<Row<K, C>>>, p, task| {
+            let runs = x.bucket(p)?;
             let most = runs.iter().map(|(v, _)| v.len()).max().unwrap_or(0);
             let mut t = Table::with_capacity(most);
             Flow::source(runs, task).each(|c| {

@@ -4,58 +4,61 @@ use crate::{
     Data, Error, Flow, Key, Rdd, Result, Shape, ShuffleId, Site, Task, Wire, at,
     backend::Block,
     flow::Run,
-    lineage::{Count, Dep, Link, Node, Op, Partitioner, Shuffle},
+    lineage::{Count, Dep, Link, Node, Op, Partitioner, Router, Shuffle},
 };
 use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
 
 /// What one map task wrote: a vector per reduce partition.
-type Buckets<O> = Arc<Vec<Arc<Vec<O>>>>;
-type Write<I, O> = Box<dyn Fn(Flow<I>, usize, &Task) -> Result<Vec<Vec<O>>> + Send + Sync>;
+pub(crate) type Buckets<R> = Vec<Arc<Vec<R>>>;
+type Write<I, O> = Box<dyn Fn(Flow<I>, &Task) -> Result<O> + Send + Sync>;
 
-/// `I` goes in, `O` lies in the buckets: `(K, V)` and `(K, C)` when combining.
-pub(super) struct Exchange<I: Data, O: Data> {
+/// `I` goes in, an `O` comes of each map partition: mostly [`Buckets`].
+pub(crate) struct Exchange<I: Data, O> {
     id: ShuffleId,
     name: &'static str,
     site: Site,
     parent: Link<Op<I>>,
     reducers: Count,
+    /// What `write` asks where keys go.
+    after: Option<Arc<dyn Shuffle>>,
     /// One cell per map partition, made when their number is known. Filled without a lock.
-    outputs: OnceLock<Vec<OnceLock<Buckets<O>>>>,
+    outputs: OnceLock<Vec<OnceLock<Arc<O>>>>,
     write: Write<I, O>,
 }
 
-impl<I: Data, O: Data> Exchange<I, O> {
-    fn cell(&self, map: usize) -> Result<&OnceLock<Buckets<O>>> {
+impl<I: Data, O: Send + Sync + 'static> Exchange<I, O> {
+    fn cell(&self, map: usize) -> Result<&OnceLock<Arc<O>>> {
         if let Some(cells) = self.outputs.get() {
             return Ok(&cells[map]);
         }
         let n = self.parent.meta.partitions.get()?;
         Ok(&self.outputs.get_or_init(|| (0..n).map(|_| OnceLock::new()).collect())[map])
     }
-    fn filled(&self, map: usize) -> Option<&Buckets<O>> {
+    fn filled(&self, map: usize) -> Option<&Arc<O>> {
         self.outputs.get()?.get(map)?.get()
     }
-    /// The runs of one reduce partition, in map-partition order: the same for any number of threads.
-    pub(super) fn bucket(&self, reduce: usize) -> Result<Vec<Run<O>>> {
-        let Some(cells) = self.outputs.get() else {
-            // A parent without partitions, or one that the planner never came to: see `unplanned`.
-            return if self.parent.meta.partitions.get()? == 0 { Ok(Vec::new()) } else { Err(self.unplanned()) };
-        };
-        let mut runs = Vec::with_capacity(cells.len());
-        for cell in cells {
-            let bucket = &cell.get().ok_or_else(|| self.unplanned())?[reduce];
-            if !bucket.is_empty() {
-                runs.push((bucket.clone(), 0..bucket.len()));
-            }
+    /// What all map partitions made, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Unplanned`]: the planner ran every map task that was missing, except below what was cached then and is
+    /// gone now.
+    pub(crate) fn outputs(&self) -> Result<Vec<&Arc<O>>> {
+        let unplanned = || Error::Unplanned { shuffle: self.id, site: self.site };
+        match self.outputs.get() {
+            Some(cells) => cells.iter().map(|c| c.get().ok_or_else(unplanned)).collect(),
+            None if self.parent.meta.partitions.get()? == 0 => Ok(Vec::new()),
+            None => Err(unplanned()),
         }
-        Ok(runs)
-    }
-    /// The planner ran every map task that was missing, except below what was cached then and is gone now.
-    fn unplanned(&self) -> Error {
-        Error::Unplanned { shuffle: self.id, site: self.site }
     }
 }
-impl<I: Data, O: Data> Shuffle for Exchange<I, O> {
+impl<I: Data, R: Data> Exchange<I, Buckets<R>> {
+    /// The runs of one reduce partition, in map-partition order: the same for any number of threads.
+    pub(crate) fn bucket(&self, reduce: usize) -> Result<Vec<Run<R>>> {
+        let buckets = self.outputs()?.into_iter().map(|buckets| &buckets[reduce]);
+        Ok(buckets.filter(|b| !b.is_empty()).map(|b| (b.clone(), 0..b.len())).collect())
+    }
+}
+impl<I: Data, O: Send + Sync + 'static> Shuffle for Exchange<I, O> {
     fn id(&self) -> ShuffleId {
         self.id
     }
@@ -74,73 +77,96 @@ impl<I: Data, O: Data> Shuffle for Exchange<I, O> {
     fn reducers(&self) -> &Count {
         &self.reducers
     }
+    fn after(&self) -> Option<&Arc<dyn Shuffle>> {
+        self.after.as_ref()
+    }
     fn is_done(&self, map: usize) -> bool {
         self.filled(map).is_some()
     }
     fn run_map(&self, map: usize, task: &Task) -> Result<()> {
-        let (cell, n) = (self.cell(map)?, self.reducers.get()?);
-        let buckets = (self.write)(self.parent.flow(map, task)?, n, task)?;
-        // One for all that are empty: with thousands of partitions on either side nearly all of the millions are.
-        let empty = Arc::new(Vec::new());
-        let share = |b: Vec<O>| if b.is_empty() { empty.clone() } else { Arc::new(b) };
+        let cell = self.cell(map)?;
+        let output = (self.write)(self.parent.flow(map, task)?, task)?;
         // Two jobs may race for one map output; both are right, the first stays.
-        let _ = cell.set(Arc::new(buckets.into_iter().map(share).collect()));
+        let _ = cell.set(Arc::new(output));
         Ok(())
     }
     fn output(&self, map: usize) -> Block {
         self.filled(map).expect("asked for after run_map").clone()
     }
     fn adopt(&self, map: usize, output: Block) {
-        let typed: Arc<Vec<Arc<Vec<O>>>> = output.downcast().expect("equal labels carry equal types");
+        let typed: Arc<O> = output.downcast().expect("equal labels carry equal types");
         if let Ok(cell) = self.cell(map) {
             let _ = cell.set(typed);
         }
     }
 }
 
-impl<K: Data, V: Data> Rdd<(K, V)> {
-    /// A shuffle of this RDD into `n` partitions.
-    pub(super) fn shuffle<O: Wire>(
+/// Buckets as they are kept. One for all that are empty: with thousands of partitions on either side nearly all of the
+/// millions are.
+pub(crate) fn shared<R>(buckets: Vec<Vec<R>>) -> Buckets<R> {
+    let empty = Arc::new(Vec::new());
+    buckets.into_iter().map(|b| if b.is_empty() { empty.clone() } else { Arc::new(b) }).collect()
+}
+
+impl<T: Data> Rdd<T> {
+    /// A shuffle of this RDD, of which each map partition leaves what `write` makes.
+    pub(crate) fn shuffle<O: Send + Sync + 'static>(
         &self,
         name: &'static str,
         site: Site,
-        n: Count,
-        write: impl Fn(Flow<(K, V)>, usize, &Task) -> Result<Vec<Vec<O>>> + Send + Sync + 'static,
-    ) -> Arc<Exchange<(K, V), O>>
-    where
-        K: Key,
-        V: Wire,
-    {
+        reducers: Count,
+        after: Option<Arc<dyn Shuffle>>,
+        write: impl Fn(Flow<T>, &Task) -> Result<O> + Send + Sync + 'static,
+    ) -> Arc<Exchange<T, O>> {
         Arc::new(Exchange {
             id: ShuffleId(self.sc.inner.ids.shuffles.fetch_add(1, Relaxed)),
             name,
             site,
             parent: Link::typed(&self.op),
-            reducers: n,
+            reducers,
+            after,
             outputs: OnceLock::new(),
             write: Box::new(write),
         })
     }
-    /// A shuffle of this RDD into `n` partitions, and the RDD that reads it.
-    pub(super) fn exchange<O: Wire, U: Data>(
+}
+impl<K: Data, V: Data> Rdd<(K, V)> {
+    /// A shuffle of this RDD by its keys, and the RDD that reads it.
+    pub(super) fn exchange<O: Send + Sync + 'static, U: Data>(
         &self,
         name: &'static str,
         site: Site,
-        n: Count,
-        write: impl Fn(Flow<(K, V)>, usize, &Task) -> Result<Vec<Vec<O>>> + Send + Sync + 'static,
-        read: impl Fn(Vec<Run<O>>, &Task) -> Result<Flow<U>> + Send + Sync + 'static,
+        partitioner: Partitioner,
+        write: impl Fn(Flow<(K, V)>, &Router<K>) -> Result<O> + Send + Sync + 'static,
+        read: impl Fn(&Exchange<(K, V), O>, usize, &Task) -> Result<Flow<U>> + Send + Sync + 'static,
     ) -> Rdd<U>
     where
         K: Key,
         V: Wire,
     {
-        let x = self.shuffle(name, site, n.clone(), write);
-        let partitioner = Some(Partitioner::Hash(n.clone()));
-        let shape = Shape { name, site, partitions: n, deps: vec![Dep::Shuffle(x.clone())], partitioner, depth: 0 };
-        self.sc.make(shape, move |p, task| {
+        let x = self.shuffle_by(name, site, &partitioner, write);
+        let partitions = partitioner.partitions().clone();
+        let (deps, partitioner) = (vec![Dep::Shuffle(x.clone())], Some(partitioner));
+        self.sc.make(Shape { name, site, partitions, deps, partitioner, depth: 0 }, move |p, task| {
             task.check()?;
             at(site);
-            read(x.bucket(p)?, task)
+            read(&x, p, task)
         })
+    }
+    /// A shuffle of this RDD by its keys.
+    pub(super) fn shuffle_by<O: Send + Sync + 'static>(
+        &self,
+        name: &'static str,
+        site: Site,
+        partitioner: &Partitioner,
+        write: impl Fn(Flow<(K, V)>, &Router<K>) -> Result<O> + Send + Sync + 'static,
+    ) -> Arc<Exchange<(K, V), O>>
+    where
+        K: Key,
+        V: Wire,
+    {
+        let (after, by) = (partitioner.after().cloned(), partitioner.clone());
+        let write = move |flow: Flow<(K, V)>, _: &Task| write(flow, &by.router(name, site)?);
+        self.shuffle(name, site, partitioner.partitions().clone(), after, write)
     }
 }

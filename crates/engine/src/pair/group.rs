@@ -1,11 +1,17 @@
 //! Records by key, nothing combined on the map side.
-use super::table::{Row, Table, buckets};
-use crate::{Data, Error, Flow, Key, Rdd, Result, Site, Task, Wire, at, detach, hash, lineage::Count};
-use std::sync::Arc;
+use super::{
+    exchange::shared,
+    route::{records, rows},
+    table::Table,
+};
+use crate::{
+    Data, Flow, Key, KeyPartitioner, Rdd, Site, Wire, at,
+    lineage::{Partitioner, Router},
+};
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
-    /// Every record to the partition of its key: `partitions` of them, by hash. Nothing is done if keys are spread that
-    /// way already.
+    /// Every record to the partition of its key: so many partitions, by hash, or those of a partitioner
+    /// ([`KeyPartitioner`]). Nothing is done if keys are spread that way already.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -13,37 +19,26 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// let spread = sc.range(0..100, 4).map(|x| (x % 5, x)).partition_by(3);
     /// assert_eq!(spread.num_partitions()?, 3);
     /// assert_eq!(spread.partition_by(3).id(), spread.id());
+    /// // As another RDD is spread:
+    /// let names = sc.parallelize([(1, 'a'), (4, 'b')], 1).partition_by(spread.partitioner().unwrap().clone());
+    /// assert_eq!(names.partitioner() == spread.partitioner(), true);
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn partition_by(&self, partitions: usize) -> Rdd<(K, V)>
+    pub fn partition_by(&self, partitions: impl KeyPartitioner<K>) -> Rdd<(K, V)>
     where
         K: Key,
         V: Wire,
     {
-        self.spread("partition_by", Site::caller(), Count::known(partitions))
-    }
-    fn spread(&self, name: &'static str, site: Site, partitions: Count) -> Rdd<(K, V)>
-    where
-        K: Key,
-        V: Wire,
-    {
-        if partitions.if_known() == Some(0) {
-            return self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 });
+        let (name, site, partitioner) = ("partition_by", Site::caller(), partitions.erased());
+        if let Some(refused) = self.refuse_none(name, site, &partitioner) {
+            return refused;
         }
-        if self.is_spread_over(&partitions) {
+        if self.is_spread_by(&partitioner) {
             return self.clone();
         }
-        let write = move |flow: Flow<(K, V)>, n: usize, _: &Task| {
-            let mut out: Vec<Vec<(K, V)>> = (0..n).map(|_| Vec::new()).collect();
-            flow.each(|c| {
-                at(site);
-                c.for_each(|(k, v)| out[hash::partition(hash::of(&k), n)].push((detach::key(k), v)));
-                Ok(())
-            })?;
-            Ok(out)
-        };
-        self.exchange(name, site, partitions, write, |runs, task| Ok(Flow::source(runs, task)))
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>| records(flow, router, site).map(shared);
+        self.exchange(name, site, partitioner, write, |x, p, task| Ok(Flow::source(x.bucket(p)?, task)))
     }
     /// All values of each key, in the order of partitions and of records within them. Nothing is combined before the
     /// shuffle and all values of a key are in memory at once: prefer [`reduce_by_key`](Rdd::reduce_by_key) or
@@ -63,28 +58,34 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.group_by_key_at(Site::caller(), self.default_count())
+        self.group_by_key_at(Site::caller(), self.default_partitioner())
     }
-    /// [`group_by_key`](Rdd::group_by_key) into `partitions` partitions.
+    /// [`group_by_key`](Rdd::group_by_key) into so many partitions, or by a partitioner.
     #[track_caller]
-    pub fn group_by_key_in(&self, partitions: usize) -> Rdd<(K, Vec<V>)>
+    pub fn group_by_key_in(&self, partitions: impl KeyPartitioner<K>) -> Rdd<(K, Vec<V>)>
     where
         K: Key,
         V: Wire,
     {
-        self.group_by_key_at(Site::caller(), Count::known(partitions))
+        self.group_by_key_at(Site::caller(), partitions)
     }
     /// [`group_by_key_in`](Rdd::group_by_key_in) on behalf of `site`.
-    pub fn group_by_key_at(&self, site: Site, partitions: Count) -> Rdd<(K, Vec<V>)>
+    pub fn group_by_key_at(&self, site: Site, partitions: impl KeyPartitioner<K>) -> Rdd<(K, Vec<V>)>
     where
         K: Key,
         V: Wire,
     {
-        let name = "group_by_key";
-        if partitions.if_known() == Some(0) {
-            return self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 });
+        self.grouped("group_by_key", site, partitions.erased())
+    }
+    fn grouped(&self, name: &'static str, site: Site, partitioner: Partitioner) -> Rdd<(K, Vec<V>)>
+    where
+        K: Key,
+        V: Wire,
+    {
+        if let Some(refused) = self.refuse_none(name, site, &partitioner) {
+            return refused;
         }
-        if self.is_spread_over(&partitions) {
+        if self.is_spread_by(&partitioner) {
             return self.narrow(name, site, true, move |_, flow, _| {
                 let mut t: Table<K, Vec<V>> = Table::with_capacity(0);
                 flow.each(|c| {
@@ -95,10 +96,10 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
                 Ok(t.into_flow())
             });
         }
-        let write = move |flow: Flow<(K, V)>, n: usize, _: &Task| rows(flow, n, site);
-        self.exchange(name, site, partitions, write, move |runs, task| {
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>| rows(flow, router, site);
+        self.exchange(name, site, partitioner, write, move |x, p, task| {
             let mut t: Table<K, Vec<V>> = Table::with_capacity(0);
-            Flow::source(runs, task).each(|c| {
+            Flow::source(x.bucket(p)?, task).each(|c| {
                 at(site);
                 c.for_each(|(h, (k, v))| t.upsert_hashed(h, k, v, |v| vec![v], |all, v| all.push(v)));
                 Ok(())
@@ -106,30 +107,40 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             Ok(t.into_flow())
         })
     }
-    /// Applies `f` to each value; keys and partitioner stay.
-    #[track_caller]
-    pub fn map_values<W: Data>(&self, f: impl Fn(V) -> W + Send + Sync + 'static) -> Rdd<(K, W)> {
-        self.map_values_at(Site::caller(), f)
-    }
-    /// [`map_values`](Rdd::map_values) on behalf of `site`.
-    pub fn map_values_at<W: Data>(&self, site: Site, f: impl Fn(V) -> W + Send + Sync + 'static) -> Rdd<(K, W)> {
-        let f = Arc::new(f);
-        self.chunked("map_values", site, true, move |c| c.map(|(k, v)| (k, f(v))))
-    }
 }
 
-type Buckets<K, V> = Vec<Vec<Row<K, V>>>;
-
-/// What a map task writes when nothing is combined: each record with its hash to the bucket of its key.
-pub(super) fn rows<K: Key, V: Wire>(flow: Flow<(K, V)>, n: usize, site: Site) -> Result<Buckets<K, V>> {
-    let mut out: Buckets<K, V> = buckets(n, 0);
-    flow.each(|c| {
-        at(site);
-        c.for_each(|(k, v)| {
-            let h = hash::of(&k);
-            out[hash::partition(h, n)].push((h, (detach::key(k), v)));
-        });
-        Ok(())
-    })?;
-    Ok(out)
+impl<T: Data> Rdd<T> {
+    /// The records by what `f` makes of them: a key and all that have it, as [`group_by_key`](Rdd::group_by_key) gives
+    /// them. To count or sum groups, make pairs and use [`reduce_by_key`](Rdd::reduce_by_key): this keeps every record.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let mut groups = sc.range(0..6, 2).group_by(|x| x % 2 == 0).collect()?;
+    /// groups.sort();
+    /// assert_eq!(groups, [(false, vec![1, 3, 5]), (true, vec![0, 2, 4])]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn group_by<K: Key>(&self, f: impl Fn(&T) -> K + Send + Sync + 'static) -> Rdd<(K, Vec<T>)>
+    where
+        T: Wire,
+    {
+        let (name, site) = ("group_by", Site::caller());
+        let keyed = self.keyed(name, site, f);
+        keyed.grouped(name, site, keyed.default_partitioner())
+    }
+    /// [`group_by`](Rdd::group_by) into so many partitions, or by a partitioner.
+    #[track_caller]
+    pub fn group_by_in<K: Key>(
+        &self,
+        f: impl Fn(&T) -> K + Send + Sync + 'static,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, Vec<T>)>
+    where
+        T: Wire,
+    {
+        let (name, site) = ("group_by", Site::caller());
+        self.keyed(name, site, f).grouped(name, site, partitions.erased())
+    }
 }

@@ -1,5 +1,9 @@
 //! [`Hashed`]: records that bring the hashes of their keys along, for tables that are kept behind a shuffle.
-use crate::{Data, Error, Flow, Key, Rdd, Site, Task, Wire, at, hash, lineage::Count};
+use super::{exchange::shared, route::spread};
+use crate::{
+    Data, Flow, Key, Rdd, Site, Wire, hash,
+    lineage::{Count, Partitioner, Router},
+};
 use serde::{Deserialize, Serialize};
 
 /// A record in the partition of its key, with the key's hash: whoever looks it up in a table need not compute it again.
@@ -37,25 +41,16 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        if partitions == 0 {
-            return self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 });
+        let partitioner = Partitioner::Hash(Count::known(partitions));
+        if let Some(refused) = self.refuse_none(name, site, &partitioner) {
+            return refused;
         }
-        let n = Count::known(partitions);
-        if self.is_spread_over(&n) {
+        if self.is_spread_by(&partitioner) {
             return self.chunked(name, site, true, |c| c.map(Hashed::new));
         }
-        let write = move |flow: Flow<(K, V)>, n: usize, _: &Task| {
-            let mut out: Vec<Vec<Hashed<K, V>>> = (0..n).map(|_| Vec::new()).collect();
-            flow.each(|c| {
-                at(site);
-                c.for_each(|record| {
-                    let row = Hashed::new(record);
-                    out[hash::partition(row.hash, n)].push(row);
-                });
-                Ok(())
-            })?;
-            Ok(out)
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>| {
+            spread(flow, router, site, Hashed::new, |row| (&row.key, Some(row.hash))).map(shared)
         };
-        self.exchange(name, site, n, write, |runs, task| Ok(Flow::source(runs, task)))
+        self.exchange(name, site, partitioner, write, |x, p, task| Ok(Flow::source(x.bucket(p)?, task)))
     }
 }

@@ -1,16 +1,15 @@
-//! Joins: for each key the pairs of its values on both sides. All are a cogroup of which only the last step differs.
+//! Joins: for each key the pairs of its values on both sides. All are one mechanism, told by a type what to make.
 #![expect(clippy::type_complexity, reason = "an alias would hide from users what they get")]
-use super::cogroup::Keys;
-use crate::{Data, Key, Rdd, Site, Wire, lineage::Count};
-use std::iter::repeat_n;
+use super::probe::Kind;
+use crate::{Data, Key, KeyPartitioner, Rdd, Site, Wire};
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
     /// Every pair of values that have the same key: n values here and m there are n * m records. Keys that only one side
     /// has are left out. Partitions, shuffles and their order are those of [`cogroup`](Rdd::cogroup); the result keeps
     /// the partitioner, so that a further join or [`reduce_by_key`](Rdd::reduce_by_key) shuffles nothing.
     ///
-    /// All values of a key are in memory at once, the pairs are not. Of the other side only what has a partner is kept,
-    /// so let the smaller one be this.
+    /// A partition of this side is in memory at once, in a table; the other side is read past it and never kept, nor are
+    /// the pairs. So let the smaller one be this. Pairs come in the order of the other side's records.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -26,9 +25,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.join_at(Site::caller(), other, self.default_count_with(other))
+        self.join_at(Site::caller(), other, self.default_partitioner_with(other))
     }
-    /// [`join`](Rdd::join) into `partitions` partitions.
+    /// [`join`](Rdd::join) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -39,20 +38,25 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn join_in<W: Wire>(&self, other: &Rdd<(K, W)>, partitions: usize) -> Rdd<(K, (V, W))>
+    pub fn join_in<W: Wire>(&self, other: &Rdd<(K, W)>, partitions: impl KeyPartitioner<K>) -> Rdd<(K, (V, W))>
     where
         K: Key,
         V: Wire,
     {
-        self.join_at(Site::caller(), other, Count::known(partitions))
+        self.join_at(Site::caller(), other, partitions)
     }
     /// [`join_in`](Rdd::join_in) on behalf of `site`.
-    pub fn join_at<W: Wire>(&self, site: Site, other: &Rdd<(K, W)>, partitions: Count) -> Rdd<(K, (V, W))>
+    pub fn join_at<W: Wire>(
+        &self,
+        site: Site,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, (V, W))>
     where
         K: Key,
         V: Wire,
     {
-        self.meet("join", site, other, partitions, Keys::Left, pairs)
+        self.probed("join", site, other, partitions.erased(), Inner)
     }
 
     /// As [`join`](Rdd::join), and the records of this side whose key the other does not have, with `None`.
@@ -73,9 +77,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.left_outer_join_at(Site::caller(), other, self.default_count_with(other))
+        self.left_outer_join_at(Site::caller(), other, self.default_partitioner_with(other))
     }
-    /// [`left_outer_join`](Rdd::left_outer_join) into `partitions` partitions.
+    /// [`left_outer_join`](Rdd::left_outer_join) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -86,25 +90,29 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn left_outer_join_in<W: Wire>(&self, other: &Rdd<(K, W)>, partitions: usize) -> Rdd<(K, (V, Option<W>))>
+    pub fn left_outer_join_in<W: Wire>(
+        &self,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, (V, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
-        self.left_outer_join_at(Site::caller(), other, Count::known(partitions))
+        self.left_outer_join_at(Site::caller(), other, partitions)
     }
     /// [`left_outer_join_in`](Rdd::left_outer_join_in) on behalf of `site`.
     pub fn left_outer_join_at<W: Wire>(
         &self,
         site: Site,
         other: &Rdd<(K, W)>,
-        partitions: Count,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, (V, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
-        self.meet("left_outer_join", site, other, partitions, Keys::Left, |k, v, w| pairs(k, v, some_or_none(w)))
+        self.probed("left_outer_join", site, other, partitions.erased(), LeftOuter)
     }
 
     /// As [`join`](Rdd::join), and the records of the other side whose key this one does not have, with `None`.
@@ -125,9 +133,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.right_outer_join_at(Site::caller(), other, self.default_count_with(other))
+        self.right_outer_join_at(Site::caller(), other, self.default_partitioner_with(other))
     }
-    /// [`right_outer_join`](Rdd::right_outer_join) into `partitions` partitions.
+    /// [`right_outer_join`](Rdd::right_outer_join) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -138,25 +146,29 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn right_outer_join_in<W: Wire>(&self, other: &Rdd<(K, W)>, partitions: usize) -> Rdd<(K, (Option<V>, W))>
+    pub fn right_outer_join_in<W: Wire>(
+        &self,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, (Option<V>, W))>
     where
         K: Key,
         V: Wire,
     {
-        self.right_outer_join_at(Site::caller(), other, Count::known(partitions))
+        self.right_outer_join_at(Site::caller(), other, partitions)
     }
     /// [`right_outer_join_in`](Rdd::right_outer_join_in) on behalf of `site`.
     pub fn right_outer_join_at<W: Wire>(
         &self,
         site: Site,
         other: &Rdd<(K, W)>,
-        partitions: Count,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, (Option<V>, W))>
     where
         K: Key,
         V: Wire,
     {
-        self.meet("right_outer_join", site, other, partitions, Keys::All, |k, v, w| pairs(k, some_or_none(v), w))
+        self.probed("right_outer_join", site, other, partitions.erased(), RightOuter)
     }
 
     /// As [`join`](Rdd::join), and the records of either side whose key the other does not have, with `None`.
@@ -177,9 +189,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.full_outer_join_at(Site::caller(), other, self.default_count_with(other))
+        self.full_outer_join_at(Site::caller(), other, self.default_partitioner_with(other))
     }
-    /// [`full_outer_join`](Rdd::full_outer_join) into `partitions` partitions.
+    /// [`full_outer_join`](Rdd::full_outer_join) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -193,27 +205,26 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     pub fn full_outer_join_in<W: Wire>(
         &self,
         other: &Rdd<(K, W)>,
-        partitions: usize,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, (Option<V>, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
-        self.full_outer_join_at(Site::caller(), other, Count::known(partitions))
+        self.full_outer_join_at(Site::caller(), other, partitions)
     }
     /// [`full_outer_join_in`](Rdd::full_outer_join_in) on behalf of `site`.
     pub fn full_outer_join_at<W: Wire>(
         &self,
         site: Site,
         other: &Rdd<(K, W)>,
-        partitions: Count,
+        partitions: impl KeyPartitioner<K>,
     ) -> Rdd<(K, (Option<V>, Option<W>))>
     where
         K: Key,
         V: Wire,
     {
-        let all = |k, v, w| pairs(k, some_or_none(v), some_or_none(w));
-        self.meet("full_outer_join", site, other, partitions, Keys::All, all)
+        self.probed("full_outer_join", site, other, partitions.erased(), FullOuter)
     }
 
     /// The records whose key the other RDD does not have; its values do not matter and are not shuffled. Spread as this
@@ -234,9 +245,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.subtract_by_key_at(Site::caller(), other, self.own_count())
+        self.subtract_by_key_at(Site::caller(), other, self.own_partitioner())
     }
-    /// [`subtract_by_key`](Rdd::subtract_by_key) into `partitions` partitions.
+    /// [`subtract_by_key`](Rdd::subtract_by_key) into so many partitions, or by a partitioner.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -247,67 +258,87 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// # Ok::<(), winterbourne_engine::Error>(())
     /// ```
     #[track_caller]
-    pub fn subtract_by_key_in<W: Data>(&self, other: &Rdd<(K, W)>, partitions: usize) -> Rdd<(K, V)>
+    pub fn subtract_by_key_in<W: Data>(&self, other: &Rdd<(K, W)>, partitions: impl KeyPartitioner<K>) -> Rdd<(K, V)>
     where
         K: Key,
         V: Wire,
     {
-        self.subtract_by_key_at(Site::caller(), other, Count::known(partitions))
+        self.subtract_by_key_at(Site::caller(), other, partitions)
     }
     /// [`subtract_by_key_in`](Rdd::subtract_by_key_in) on behalf of `site`.
-    pub fn subtract_by_key_at<W: Data>(&self, site: Site, other: &Rdd<(K, W)>, partitions: Count) -> Rdd<(K, V)>
+    pub fn subtract_by_key_at<W: Data>(
+        &self,
+        site: Site,
+        other: &Rdd<(K, W)>,
+        partitions: impl KeyPartitioner<K>,
+    ) -> Rdd<(K, V)>
     where
         K: Key,
         V: Wire,
     {
         let keys = other.map_values_at(site, drop);
-        self.meet("subtract_by_key", site, &keys, partitions, Keys::Left, |k, v, found| {
-            let kept = if found.is_empty() { v } else { Vec::new() };
-            repeat_n(k, kept.len()).zip(kept)
-        })
+        self.probed("subtract_by_key", site, &keys, partitions.erased(), Without)
     }
 }
 
-/// Every value of the left with every value of the right. The last use of each value moves it, so one of either costs no
-/// clone.
-fn pairs<K: Data, V: Data, W: Data>(k: K, left: Vec<V>, right: Vec<W>) -> impl Iterator<Item = (K, (V, W))> {
-    let rights = repeat_n((k, right), left.len());
-    left.into_iter().zip(rights).flat_map(|(v, (k, right))| {
-        let lefts = repeat_n((k, v), right.len());
-        lefts.zip(right).map(|((k, v), w)| (k, (v, w)))
-    })
-}
-/// The values of one side of an outer join: one `None` if there are no others.
-fn some_or_none<V>(values: Vec<V>) -> Vec<Option<V>> {
-    if values.is_empty() { vec![None] } else { values.into_iter().map(Some).collect() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    };
-
-    struct Counted(Arc<AtomicU32>);
-    impl Clone for Counted {
-        fn clone(&self) -> Self {
-            self.0.fetch_add(1, Relaxed);
-            Counted(self.0.clone())
-        }
+/// Pairs only.
+struct Inner;
+impl<V: Data, W: Data> Kind<V, W> for Inner {
+    type Out = (V, W);
+    type Found = ();
+    fn both(v: V, w: W) -> (V, W) {
+        (v, w)
     }
-    #[test]
-    fn the_last_use_of_a_value_moves_it() {
-        for (n, m) in [(0, 3), (3, 0), (1, 1), (1, 4), (4, 1), (3, 4)] {
-            let clones = [(); 3].map(|()| Arc::<AtomicU32>::default());
-            let values = |i: usize, n| (0..n).map(|_| Counted(clones[i].clone())).collect::<Vec<_>>();
-            let key = Counted(clones[0].clone());
-            assert_eq!(pairs(key, values(1, n), values(2, m)).count(), n * m);
-            if n * m > 0 {
-                let counted = clones.map(|c| c.load(Relaxed) as usize);
-                assert_eq!(counted, [n * m - 1, n * (m - 1), (n - 1) * m], "{n} x {m}");
-            }
-        }
+}
+struct LeftOuter;
+impl<V: Data, W: Data> Kind<V, W> for LeftOuter {
+    type Out = (V, Option<W>);
+    type Found = bool;
+    const LEFT: bool = true;
+    fn both(v: V, w: W) -> Self::Out {
+        (v, Some(w))
+    }
+    fn left(v: V) -> Option<Self::Out> {
+        Some((v, None))
+    }
+}
+struct RightOuter;
+impl<V: Data, W: Data> Kind<V, W> for RightOuter {
+    type Out = (Option<V>, W);
+    type Found = ();
+    fn both(v: V, w: W) -> Self::Out {
+        (Some(v), w)
+    }
+    fn right(w: W) -> Option<Self::Out> {
+        Some((None, w))
+    }
+}
+struct FullOuter;
+impl<V: Data, W: Data> Kind<V, W> for FullOuter {
+    type Out = (Option<V>, Option<W>);
+    type Found = bool;
+    const LEFT: bool = true;
+    fn both(v: V, w: W) -> Self::Out {
+        (Some(v), Some(w))
+    }
+    fn right(w: W) -> Option<Self::Out> {
+        Some((None, Some(w)))
+    }
+    fn left(v: V) -> Option<Self::Out> {
+        Some((Some(v), None))
+    }
+}
+/// What the right side does not have.
+struct Without;
+impl<V: Data, W: Data> Kind<V, W> for Without {
+    type Out = V;
+    type Found = bool;
+    const PAIRS: bool = false;
+    const LEFT: bool = true;
+    fn both(v: V, _: W) -> V {
+        v
+    }
+    fn left(v: V) -> Option<V> {
+        Some(v)
     }
 }

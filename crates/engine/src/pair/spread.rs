@@ -1,45 +1,77 @@
 //! How keys are spread, and where they go unless the caller says: Spark's rule for the default partitioner.
 use crate::{
-    Data, Rdd, SparkContext,
+    Data, Error, Rdd, Site, SparkContext,
     lineage::{Count, Meta, Partitioner},
 };
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
     /// Where keys go unless the caller says: as they are spread already, else over `spark.default.parallelism`
     /// partitions if that is set, else over as many as there are now.
-    pub(super) fn default_count(&self) -> Count {
-        meeting_count(&self.sc, &[&self.op.meta])
+    pub(crate) fn default_partitioner(&self) -> Partitioner {
+        meeting(&self.sc, &[&self.op.meta])
     }
-    /// The same without a look at the configuration.
+    /// The same for several that meet.
+    pub(super) fn default_partitioner_with<W: Data>(&self, other: &Rdd<(K, W)>) -> Partitioner {
+        meeting(&self.sc, &[&self.op.meta, &other.op.meta])
+    }
+}
+impl<T: Data> Rdd<T> {
+    /// As [`default_partitioner`](Rdd::default_partitioner), without a look at the configuration.
+    pub(super) fn own_partitioner(&self) -> Partitioner {
+        self.partitioner().cloned().unwrap_or_else(|| Partitioner::Hash(self.own_count()))
+    }
+    /// As many partitions as there are now, one at least.
     pub(super) fn own_count(&self) -> Count {
-        match self.partitioner() {
-            Some(p) => p.partitions().clone(),
-            None => Count::of(vec![self.op.meta.partitions.clone()], |n| n[0].max(1)),
-        }
+        Count::of(vec![self.op.meta.partitions.clone()], |n| n[0].max(1))
     }
-    /// Whether keys are spread over `n` partitions already.
-    pub(super) fn is_spread_over(&self, n: &Count) -> bool {
-        self.partitioner().is_some_and(|p| p.same(&Partitioner::Hash(n.clone())))
+    /// Whether keys are spread that way already.
+    pub(super) fn is_spread_by(&self, partitioner: &Partitioner) -> bool {
+        self.partitioner().is_some_and(|p| p.same(partitioner))
+    }
+    /// What comes of a partitioner without partitions.
+    pub(super) fn refuse_none<U: Data>(
+        &self,
+        name: &'static str,
+        site: Site,
+        partitioner: &Partitioner,
+    ) -> Option<Rdd<U>> {
+        let none = partitioner.partitions().if_known() == Some(0);
+        none.then(|| self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 }))
     }
 }
 
-/// Over how many partitions the keys of several parents are spread unless the caller says.
+/// How the keys of several parents are spread unless the caller says.
 ///
-/// SUBTLE: parents that are spread alike keep *their* count, not an equal one: if it is not known yet, only that one is
-/// seen to be the same without listing files.
-pub(super) fn meeting_count(sc: &SparkContext, parents: &[&Meta]) -> Count {
+/// SUBTLE: parents that are spread alike keep *their* partitioner, not an equal one: if its count is not known yet, only
+/// that one is seen to be the same without listing files.
+pub(super) fn meeting(sc: &SparkContext, parents: &[&Meta]) -> Partitioner {
     let first = parents[0].partitioner.as_ref();
     if let Some(p) = first
         && parents[1..].iter().all(|m| m.partitioner.as_ref().is_some_and(|q| q.same(p)))
     {
-        return p.partitions().clone();
+        return p.clone();
     }
     let configured = sc.inner.default_parallelism;
+    if parents.iter().any(|m| matches!(m.partitioner, Some(Partitioner::Keyed(_))))
+        && let Some(p) = widest_spread(parents, configured)
+    {
+        return p;
+    }
     let spread: Vec<bool> = parents.iter().map(|m| m.partitioner.is_some()).collect();
-    Count::of(parents.iter().map(|m| m.partitions.clone()).collect(), move |n| {
+    Partitioner::Hash(Count::of(parents.iter().map(|m| m.partitions.clone()).collect(), move |n| {
         let widest = n.iter().zip(&spread).filter(|(_, spread)| **spread).map(|(n, _)| *n).max();
         choose(widest, n.iter().copied().max().unwrap_or(0), configured)
-    })
+    }))
+}
+
+/// The partitioner of the widest parent that is spread, the first of several, if it has enough partitions. Has to know
+/// all counts; none if files cannot be listed: the count of what is chosen instead will say so at the action.
+fn widest_spread(parents: &[&Meta], configured: Option<usize>) -> Option<Partitioner> {
+    let counts = parents.iter().map(|m| m.partitions.get().ok()).collect::<Option<Vec<usize>>>()?;
+    let spread = parents.iter().zip(&counts).filter_map(|(m, n)| Some((m.partitioner.as_ref()?, *n)));
+    let (p, n) = spread.rev().max_by_key(|(_, n)| *n)?;
+    let widest = counts.iter().copied().max().unwrap_or(0);
+    (choose(Some(n), widest, configured) == n).then(|| p.clone())
 }
 
 /// The partitions of the widest parent that is spread already, if it has enough: as many as would be taken otherwise, or

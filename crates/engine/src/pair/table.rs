@@ -3,7 +3,7 @@
 //! A row keeps its hash, so that neither growth nor the split into buckets nor the merge behind the shuffle computes it
 //! again. Rows in a slab with an index table beside it were tried for aggregation and were a third slower on words: a
 //! second dependent cache miss.
-use crate::{Data, Flow, Key, detach, hash};
+use crate::{Data, Flow, Key, Result, detach, hash, lineage::Router};
 use hashbrown::{HashTable, hash_table::Entry};
 
 /// What lies in a table and crosses the shuffle: a key's hash, the key, its accumulator or value.
@@ -46,18 +46,25 @@ impl<K: Key, C: Data> Table<K, C> {
     /// Inserts, or merges by value. What needs no drop (numbers) is copied out of its slot and back; anything else is
     /// taken out of the table and put into the same slot again, so that no value is cloned.
     #[inline]
-    pub(super) fn upsert_by_value(&mut self, h: u64, k: K, c: C, merge: impl FnOnce(C, C) -> C) {
+    pub(super) fn upsert_by_value<V>(
+        &mut self,
+        h: u64,
+        k: K,
+        v: V,
+        create: impl FnOnce(V) -> C,
+        merge: impl FnOnce(C, V) -> C,
+    ) {
         match self.0.entry(h, |row| row.1.0 == k, row_hash) {
             Entry::Occupied(mut e) if !std::mem::needs_drop::<C>() => {
                 let slot = &mut e.get_mut().1.1;
-                *slot = merge(slot.clone(), c);
+                *slot = merge(slot.clone(), v);
             }
             Entry::Occupied(e) => {
                 let ((h, (k, old)), vacant) = e.remove();
-                vacant.insert((h, (k, merge(old, c))));
+                vacant.insert((h, (k, merge(old, v))));
             }
             Entry::Vacant(e) => {
-                e.insert((h, (detach::key(k), c)));
+                e.insert((h, (detach::key(k), create(v))));
             }
         }
     }
@@ -67,12 +74,20 @@ impl<K: Key, C: Data> Table<K, C> {
         self.0.find_mut(h, |row| row.1.0 == *k).map(|row| &mut row.1.1)
     }
     /// The rows by partition.
-    pub(super) fn into_buckets(self, n: usize) -> Vec<Vec<Row<K, C>>> {
-        let mut out = buckets(n, self.0.len());
+    pub(super) fn into_buckets(self, router: &Router<K>) -> Result<Vec<Vec<Row<K, C>>>> {
+        let mut out = buckets(router.partitions, self.0.len());
         for row in self.0 {
-            out[hash::partition(row.0, n)].push(row);
+            out[router.partition(&row.1.0, |_| row.0)?].push(row);
         }
-        out
+        Ok(out)
+    }
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+    /// The rows.
+    pub(super) fn into_rows(self) -> Vec<Row<K, C>> {
+        self.0.into_iter().collect()
     }
     /// The entries, drained in chunks.
     pub(super) fn into_flow(self) -> Flow<(K, C)> {

@@ -4,7 +4,7 @@ use crate::{BoxError, Chunk, Data, Error, Flow, Records, Result, Site, Task, at,
 
 impl<T: Data> Rdd<T> {
     /// Runs `f` on every partition.
-    fn on_each<R: Data>(
+    pub(crate) fn on_each<R: Data>(
         &self,
         name: &'static str,
         site: Site,
@@ -19,14 +19,10 @@ impl<T: Data> Rdd<T> {
     /// As [`SparkContext::run_job`](crate::SparkContext::run_job), here and for every action.
     #[track_caller]
     pub fn collect(&self) -> Result<Vec<T>> {
-        let mut parts = self.on_each("collect", Site::caller(), |flow, _| {
-            let mut all = Vec::new();
-            flow.each(|c| {
-                c.append_to(&mut all);
-                Ok(())
-            })?;
-            Ok(all)
-        })?;
+        self.collect_at(Action { name: "collect", site: Site::caller() })
+    }
+    pub(crate) fn collect_at(&self, action: Action) -> Result<Vec<T>> {
+        let mut parts = self.on_each(action.name, action.site, |flow, _| all_of(flow))?;
         if parts.len() == 1 {
             return Ok(parts.remove(0));
         }
@@ -129,17 +125,26 @@ impl<T: Data> Rdd<T> {
         add: impl Fn(A, T) -> A + Send + Sync + 'static,
         merge: impl Fn(A, A) -> A,
     ) -> Result<A> {
-        let start = zero.clone();
-        let parts = self.on_each(name, site, move |flow, _| {
-            let mut acc = Some(start.clone());
+        let parts = self.aggregated(Action { name, site }, zero.clone(), add)?;
+        guard_driver(|| Ok(parts.into_iter().fold(zero, merge)))
+    }
+    /// Each partition, aggregated.
+    pub(super) fn aggregated<A: Data>(
+        &self,
+        action: Action,
+        zero: A,
+        add: impl Fn(A, T) -> A + Send + Sync + 'static,
+    ) -> Result<Vec<A>> {
+        let Action { name, site } = action;
+        self.on_each(name, site, move |flow, _| {
+            let mut acc = Some(zero.clone());
             flow.each(|c| {
                 at(site);
                 acc = acc.take().map(|a| c.fold(a, &add));
                 Ok(())
             })?;
             Ok(acc.expect("put back after every chunk"))
-        })?;
-        guard_driver(|| Ok(parts.into_iter().fold(zero, merge)))
+        })
     }
     /// The first `n` records in partition order. Runs partition 0 first, then four times as many partitions each round
     /// (`spark.rdd.limit.*`) until there are enough; a partition is read no further than needed.
@@ -267,4 +272,14 @@ impl<T: Data> Rdd<T> {
         let action = Action { name: "materialize", site: Site::caller() };
         self.sc.run_action(action, self, missing, |_, _, _| Ok(())).map(drop)
     }
+}
+
+/// The records of a flow, together.
+pub(super) fn all_of<T: Data>(flow: Flow<T>) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    flow.each(|c| {
+        c.append_to(&mut all);
+        Ok(())
+    })?;
+    Ok(all)
 }

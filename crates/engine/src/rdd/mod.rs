@@ -2,15 +2,40 @@
 //! that box one closure from flow to flow. Every operator and action is `#[track_caller]`, and has a twin `*_at` taking
 //! the site for the layers above.
 mod action;
+mod approx;
+mod cartesian;
 mod describe;
+mod histogram;
+mod index;
+mod iterate;
+mod keeping;
+mod numeric;
+mod ordered;
 mod persist;
+mod reshape;
+mod sample;
+mod sets;
+mod sketch;
+mod stat_counter;
+mod strata;
+mod survey;
 mod transform;
+mod tree;
+mod zip;
 
+pub use approx::{BoundedDouble, PartialResult, Within};
+pub use describe::Dependency;
+pub use iterate::LocalIterator;
+pub use numeric::Number;
+pub use ordered::{ByFloat, ByOrd, Ordered};
+pub use sample::Sampling;
+pub use stat_counter::StatCounter;
 pub use transform::OnBadRecord;
+pub use zip::Beside;
 
 use crate::{
     Chunk, Data, Error, Flow, RddId, Result, Site, SparkContext, Task, at,
-    lineage::{Body, Count, Dep, Link, Meta, Op, Partitioner},
+    lineage::{Body, Count, Dep, Label, Link, Meta, Op, Partitioner},
 };
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -75,7 +100,7 @@ impl SparkContext {
     ) -> Rdd<T> {
         let Shape { name, site, partitions, deps, partitioner, depth } = shape;
         let id = RddId(self.inner.ids.rdds.fetch_add(1, Relaxed));
-        let meta = Meta { id, name, site, partitions, partitioner, depth };
+        let meta = Meta { id, name, label: Label::default(), site, partitions, partitioner, depth };
         let body = Body { deps, compute: Box::new(compute) };
         Rdd { op: Arc::new(Op::new(meta, self.inner.blocks.clone(), body)), sc: self.clone() }
     }

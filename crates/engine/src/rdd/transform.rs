@@ -1,7 +1,7 @@
 //! Narrow transformations: each partition of the child comes from one partition of each parent.
 use super::{Rdd, Shape};
 use crate::{
-    BoxError, CHUNK, Chunk, Counters, Data, Error, Flow, Records, Result, Site, at,
+    BoxError, CHUNK, Chunk, Counters, Data, Error, Flow, Records, Result, Site, SparkContext, Task, at,
     lineage::{Count, Dep, Link, Op, Partitioner},
 };
 use std::sync::Arc;
@@ -35,6 +35,23 @@ impl<T: Data> Rdd<T> {
     /// [`filter`](Rdd::filter) on behalf of `site`.
     pub fn filter_at(&self, site: Site, keep: impl Fn(&T) -> bool + Send + Sync + 'static) -> Rdd<T> {
         self.chunked("filter", site, true, move |c| c.filter(&keep))
+    }
+    /// Applies `f` to each record and keeps what it yields: Spark's `collect` with a partial function.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let halves = sc.range(0..7, 2).filter_map(|x| (x % 2 == 0).then(|| x / 2));
+    /// assert_eq!(halves.collect()?, [0, 1, 2, 3]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn filter_map<U: Data>(&self, f: impl Fn(T) -> Option<U> + Send + Sync + 'static) -> Rdd<U> {
+        self.filter_map_at(Site::caller(), f)
+    }
+    /// [`filter_map`](Rdd::filter_map) on behalf of `site`.
+    pub fn filter_map_at<U: Data>(&self, site: Site, f: impl Fn(T) -> Option<U> + Send + Sync + 'static) -> Rdd<U> {
+        self.chunked("filter_map", site, false, move |c| c.filter_map(&f))
     }
     /// Applies a function that may fail; `on_bad` says what becomes of a record for which it does. Skipped records are
     /// counted ([`SparkContext::counts`](crate::SparkContext::counts)) each time a job computes them.
@@ -122,8 +139,21 @@ impl<T: Data> Rdd<T> {
         I: IntoIterator + 'static,
         I::Item: Data,
     {
+        self.flat_mapped("flat_map", site, false, f)
+    }
+    pub(crate) fn flat_mapped<I>(
+        &self,
+        name: &'static str,
+        site: Site,
+        keeps_partitioner: bool,
+        f: impl Fn(T) -> I + Send + Sync + 'static,
+    ) -> Rdd<I::Item>
+    where
+        I: IntoIterator + 'static,
+        I::Item: Data,
+    {
         let f = Arc::new(f);
-        self.narrow("flat_map", site, false, move |_, mut flow, task| {
+        self.narrow(name, site, keeps_partitioner, move |_, mut flow, task| {
             let task = task.clone();
             let (f, mut waiting, mut open) = (f.clone(), Vec::new().into_iter(), None::<I::IntoIter>);
             Ok(Flow::new(move || {
@@ -217,14 +247,7 @@ impl<T: Data> Rdd<T> {
     {
         self.narrow("map_partitions", site, false, move |p, flow, task| {
             at(site);
-            let (mut it, task) = (f(p, flow.records()).into_iter(), task.clone());
-            Ok(Flow::new(move || {
-                // As for `flat_map`; and a lazy iterator runs the user's code here.
-                task.check()?;
-                at(site);
-                let v: Vec<I::Item> = it.by_ref().take(CHUNK).collect();
-                Ok((!v.is_empty()).then_some(Chunk::Own(v)))
-            }))
+            Ok(yielded(f(p, flow.records()), site, task))
         })
     }
     /// All records of both, duplicates included; partitions are concatenated. If both have the same partitioner, equal
@@ -266,37 +289,6 @@ impl<T: Data> Rdd<T> {
             })))
         })
     }
-    /// At most `n` partitions, without a shuffle: contiguous groups of partitions become one.
-    ///
-    /// ```
-    /// # use winterbourne_engine::{SparkConf, SparkContext};
-    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
-    /// assert_eq!(sc.range(0..10, 4).coalesce(2).glom().collect()?, [vec![0, 1, 2, 3, 4], vec![5, 6, 7, 8, 9]]);
-    /// # Ok::<(), winterbourne_engine::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn coalesce(&self, n: usize) -> Rdd<T> {
-        let site = Site::caller();
-        if n == 0 {
-            return self.sc.wrong("coalesce", site, move || Error::Partitions { operator: "coalesce", site, asked: 0 });
-        }
-        let (parent, have) = (Arc::new(Link::typed(&self.op)), self.op.meta.partitions.clone());
-        let shape = Shape {
-            name: "coalesce",
-            site,
-            partitions: Count::of(vec![have.clone()], move |have| have[0].min(n)),
-            deps: vec![Dep::Narrow(Link::erased(&self.op))],
-            partitioner: None,
-            depth: self.op.meta.depth + 1,
-        };
-        self.sc.make(shape, move |p, task| {
-            let have = have.get()?;
-            let n = n.min(have);
-            let group = have * p / n..have * (p + 1) / n;
-            let (parent, task) = (parent.clone(), task.clone());
-            Ok(Flow::chain(group.map(move |q| parent.flow(q, &task))))
-        })
-    }
     /// One vector per partition, empty ones included.
     #[track_caller]
     pub fn glom(&self) -> Rdd<Vec<T>> {
@@ -313,6 +305,44 @@ impl<T: Data> Rdd<T> {
             Ok(Flow::from_records(std::iter::once(all)))
         })
     }
+}
+
+impl SparkContext {
+    /// The union of many as one operator: all records of all, duplicates included. As [`Rdd::union`]: partitions are
+    /// concatenated, or merged if all have the same partitioner. Of none, an RDD without partitions.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let days: Vec<_> = (0..3).map(|day| sc.range(day * 10..day * 10 + 2, 1)).collect();
+    /// assert_eq!(sc.union(&days).glom().collect()?, [vec![0, 1], vec![10, 11], vec![20, 21]]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn union<T: Data>(&self, all: &[Rdd<T>]) -> Rdd<T> {
+        let site = Site::caller();
+        match all.iter().all(|r| r.sc.same(self)) {
+            true if all.is_empty() => self.leaf("union", site, Count::known(0), |_, _| Ok(Flow::empty())),
+            true => Rdd::union_all(all, site),
+            false => self.wrong("union", site, move || Error::ForeignRdd { operator: "union", site }),
+        }
+    }
+}
+
+/// What the user's closure made of a partition, in chunks.
+pub(super) fn yielded<I>(made: I, site: Site, task: &Task) -> Flow<I::Item>
+where
+    I: IntoIterator + 'static,
+    I::Item: Data,
+{
+    let (mut it, task) = (made.into_iter(), task.clone());
+    Flow::new(move || {
+        // A source as well: it may be endless; and a lazy iterator runs the user's code here.
+        task.check()?;
+        at(site);
+        let v: Vec<I::Item> = it.by_ref().take(CHUNK).collect();
+        Ok((!v.is_empty()).then_some(Chunk::Own(v)))
+    })
 }
 
 /// Whose partition is number `p` of all of them one after the other, and which of its own.

@@ -1,9 +1,9 @@
 //! Long lineages: how long they may be, that longer ones are an error, and that none overflows a stack.
 use crate::common::*;
-use winterbourne_engine::{Error, OnBadRecord, Rdd, SparkContext};
+use winterbourne_engine::{Error, OnBadRecord, Rdd, Sampling, SparkContext};
 
 type Op = fn(&Rdd<u64>) -> Rdd<u64>;
-const OPERATORS: [(&str, Op); 9] = [
+const OPERATORS: [(&str, Op); 12] = [
     ("map", |r| r.map(|x| x)),
     ("filter", |r| r.filter(|_| true)),
     ("flat_map", |r| r.flat_map(|x| [x])),
@@ -12,6 +12,9 @@ const OPERATORS: [(&str, Op); 9] = [
     ("try_map", |r| r.try_map(OnBadRecord::Fail, Ok::<u64, Error>)),
     ("coalesce", |r| r.coalesce(5)),
     ("union", |r| r.union(&r.spark_context().empty_rdd())),
+    ("filter_map", |r| r.filter_map(Some)),
+    ("coalesce_by", |r| r.coalesce_by(|n| (0..n).map(|p| vec![p]).collect())),
+    ("sample", |r| r.sample(Sampling::without_replacement(), 1.0)),
     ("cache", |r| r.map(|x| x).cache()),
 ];
 
@@ -50,6 +53,27 @@ fn as_many_operators_by_key_without_a_shuffle_fit_too() {
         };
         let got = winterbourne_base::thread::spawn("driver", run).unwrap().join().unwrap();
         assert_eq!(got, [0, 1, 2, 3, 4].map(|x| (x, x)), "{name}");
+    }
+}
+#[test]
+fn operators_side_by_side_fit_too() {
+    type WithOne = fn(&Rdd<u64>, &Rdd<u64>) -> Rdd<u64>;
+    let side_by_side: [(&str, usize, WithOne); 7] = [
+        ("zip", 500, |r, one| r.zip(one).map(|e| e.0)),
+        ("zip, the other side", 500, |r, one| one.zip(r).map(|e| e.1)),
+        ("zip_partitions", 1000, |r, one| r.zip_partitions((one, one), |a, _| a)),
+        ("zip_partitions, the other side", 1000, |r, one| one.zip_partitions((one, r), |_, (_, b)| b)),
+        ("cartesian", 499, |r, one| r.cartesian(&one.coalesce(1).filter(|x| *x == 0)).map(|e| e.0)),
+        ("cartesian, the other side", 499, |r, one| one.coalesce(1).filter(|x| *x == 0).cartesian(r).map(|e| e.1)),
+        ("zip_with_index", 400, |r, _| r.zip_with_index().map(|e| e.1)),
+    ];
+    for (name, steps, op) in side_by_side {
+        let run = move || {
+            let one = threads(1).range(0..5, 2);
+            (0..steps).fold(one.clone(), |r, _| op(&r, &one)).collect().unwrap()
+        };
+        let got = winterbourne_base::thread::spawn("driver", run).unwrap().join().unwrap();
+        assert_eq!(got, [0, 1, 2, 3, 4], "{name}");
     }
 }
 #[test]
@@ -112,6 +136,8 @@ fn a_million_operators_are_dropped_in_a_loop() {
     let long = chain(sc.range(0..4, 2), 1_000_000, |r| r.map(|x| x));
     assert!(matches!(long.count(), Err(Error::TooDeep { depth: 1_000_000, .. })));
     drop(long);
+    let numbered = (0..100_000).fold(sc.range(0..4, 2), |r, _| r.zip_with_index().map(|e| e.1).repartition(2));
+    drop(numbered);
     let shuffles = (0..100_000)
         .fold(sc.range(0..4, 1).map(|x| (x, x)), |r, _| r.map_values(|v| v).group_by_key_in(2).map(|e| (e.0, e.1[0])));
     drop(shuffles);

@@ -125,7 +125,7 @@ fn by_key(sc: &SparkContext, data: &[Pair], p: usize, n: usize) -> Result<Vec<Ro
     let rdd = sc.parallelize(data.to_vec(), p);
     let text = rdd.map_values(|v| v.to_string());
     let combined =
-        rdd.combine_by_key(|v| vec![v], |all, v| all.push(v), |all, mut more: Vec<i32>| all.append(&mut more), n);
+        rdd.combine_by_key_in(|v| vec![v], |all, v| all.push(v), |all, mut more: Vec<i32>| all.append(&mut more), n);
     let spread = rdd.partition_by(n);
     Ok(vec![
         row("partition_by", parts(&spread)?),

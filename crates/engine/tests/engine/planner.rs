@@ -72,7 +72,7 @@ fn keys_that_are_spread_already_are_not_shuffled() {
             (3, 3),
         ),
         ("groups", spread.group_by_key().map_values(|v| v.len() as u64), (3, 3)),
-        ("combine", spread.combine_by_key(|v| v, |a, v| *a += v, |a, b| *a += b, 3), (3, 3)),
+        ("combine", spread.combine_by_key_in(|v| v, |a, v| *a += v, |a, b| *a += b, 3), (3, 3)),
         ("union of two alike", spread.union(&spread.filter(|_| false)).reduce_by_key(|a, b| a + b), (3, 3)),
         ("with one without partitions", spread.union(&sc.empty_rdd()).reduce_by_key(|a, b| a + b), (3, 3)),
         ("after map: anything may have happened to the keys", spread.map(|e| e).reduce_by_key(|a, b| a + b), (6, 3)),

@@ -4,5 +4,6 @@ mod common;
 mod keyed;
 mod numbers;
 mod persist;
+mod samples;
 mod sets;
 mod sorted;

@@ -110,6 +110,8 @@ impl StreamingContext {
         parts.frozen = Some("starting");
         spread_remember(&parts.nodes, parts.remember);
         let parts = &mut *parts;
+        parts.nodes.iter().zip(&ids.names).for_each(|(n, id)| n.meta().id.set(id));
+        parts.outputs.iter().zip(&ids.outputs).for_each(|(o, id)| o.id.set(id));
         Runner {
             sc: self.sc.clone(),
             nodes: std::mem::take(&mut parts.nodes),

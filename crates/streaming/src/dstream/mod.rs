@@ -1,13 +1,22 @@
 //! [`DStream`]: a handle on a node of the graph. Every operator boxes its closure once and calls the engine's `*_at`
 //! twin for each batch, so that nothing is compiled twice.
+mod join;
+mod many;
 mod output;
+mod own;
 mod pair;
+mod slice;
 mod state;
 mod stateless;
+mod tried;
 mod window;
 
+pub use many::Streams;
+pub use output::OutputPartition;
+pub use own::{Operator, Parent, Upstream};
 pub use state::{MapWithStateDStream, StateOptions, StateSpec};
-pub(crate) use stateless::Skips;
+pub use tried::BadRecord;
+pub(crate) use tried::Skips;
 
 use crate::{
     StreamingContext,
@@ -15,7 +24,10 @@ use crate::{
 };
 use std::{marker::PhantomData, sync::Arc};
 use winterbourne_base::{Duration, IntoDuration, Time};
-use winterbourne_engine::{Data, Rdd, Result, Site};
+use winterbourne_engine::{
+    Data, KeyPartitioner, Rdd, Result, Site,
+    lineage::{Count, Partitioner},
+};
 
 /// A discretized stream: for every multiple of its slide duration, an [`Rdd`] or nothing to do.
 ///
@@ -86,6 +98,24 @@ impl<T: Data> DStream<T> {
             self.wrong(site, format!("the {what} duration: {e}"));
             self.slide_duration()
         })
+    }
+    /// Where keys go, as the user says; if they can go nowhere, the mistake is remembered.
+    pub(crate) fn partitioner<K: 'static>(
+        &self,
+        kind: &'static str,
+        site: Site,
+        given: impl KeyPartitioner<K>,
+    ) -> Partitioner {
+        let partitioner = given.erased();
+        if partitioner.partitions().if_known() == Some(0) {
+            self.wrong(site, format!("`{kind}` was asked for 0 partitions; the number must be positive"));
+            return Partitioner::Hash(Count::known(1));
+        }
+        partitioner
+    }
+    /// Over how many partitions keys are spread unless the user says.
+    pub(crate) fn default_partitions(&self) -> usize {
+        self.ssc.spark_context().default_parallelism()
     }
     /// How far apart its RDDs are.
     pub fn slide_duration(&self) -> Duration {

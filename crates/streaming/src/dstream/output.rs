@@ -1,12 +1,34 @@
 //! Output operations: what makes a stream run.
 use super::DStream;
-use crate::graph::{Job, Output};
+use crate::graph::{IdCell, Job, Output};
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     sync::{Arc, Mutex, PoisonError},
 };
 use winterbourne_base::Time;
-use winterbourne_engine::{BoxError, Data, Error, Rdd, Result, Show, Site, show};
+use winterbourne_engine::{BoxError, Data, Error, Rdd, Records, Result, Show, Site, show};
+
+/// Which partition of an output operation's batch this is. The three together are the same when a batch is run again, also
+/// after a restart, so they can serve as the key of a write that is to happen once.
+///
+/// The records of a partition are the same again if the operators before it are deterministic and the number of
+/// partitions is not changed between two builds of a program.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct OutputPartition {
+    /// The id of the output operation.
+    pub operator: Arc<str>,
+    /// The batch.
+    pub time: Time,
+    /// The partition of its RDD.
+    pub partition: usize,
+}
+/// `foreach_partition-0f1e…~0/946684801000/3`: fit for a transaction id.
+impl fmt::Display for OutputPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.operator, self.time.as_millis(), self.partition)
+    }
+}
 
 /// Under and over the time, as Spark prints it.
 const RULE: &str = "-------------------------------------------";
@@ -34,8 +56,47 @@ impl<T: Data> DStream<T> {
     /// ```
     #[doc(alias = "foreachRDD")]
     #[track_caller]
-    pub fn foreach_rdd(&self, f: impl FnMut(&Rdd<T>, Time) -> Result<(), BoxError> + Send + 'static) {
-        self.output("foreach_rdd", Site::caller(), f);
+    pub fn foreach_rdd(&self, mut f: impl FnMut(&Rdd<T>, Time) -> Result<(), BoxError> + Send + 'static) {
+        self.output("foreach_rdd", Site::caller(), move |rdd, time, _| f(rdd, time));
+    }
+    /// Hands each partition of each batch to `f`, in tasks, with what is needed to write it once: one connection per
+    /// partition, one transaction. A task or a batch that fails is tried again and hands over its records again; `f` finds
+    /// out from the [`OutputPartition`] whether they were written. The error of an operator before it unwinds through `f`,
+    /// so what follows its loop does not run on half a partition.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # use std::{collections::HashMap, sync::{Arc, Mutex}};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..6, 2)].into_iter().collect();
+    /// let table = Arc::new(Mutex::new(HashMap::new())); // a database: a row for each partition of each batch
+    /// let rows = table.clone();
+    /// ssc.queue_stream(&batches).foreach_partition(move |id, records| {
+    ///     let sum: u64 = records.sum();
+    ///     rows.lock().unwrap().insert(id.to_string(), sum); // inserting twice changes nothing
+    ///     Ok(())
+    /// });
+    /// ssc.start_stepped()?.step()?;
+    /// let mut sums: Vec<u64> = table.lock().unwrap().values().copied().collect();
+    /// sums.sort();
+    /// assert_eq!(sums, [3, 12]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "foreachPartition")]
+    #[track_caller]
+    pub fn foreach_partition(
+        &self,
+        f: impl Fn(&OutputPartition, Records<T>) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) {
+        let f = Arc::new(f);
+        self.output("foreach_partition", Site::caller(), move |rdd, time, operator| {
+            let (f, operator) = (f.clone(), operator.clone());
+            let each =
+                move |partition, records| f(&OutputPartition { operator: operator.clone(), time, partition }, records);
+            Ok(rdd.foreach_partition(each)?)
+        });
     }
     /// Prints the first ten records of every batch to standard output, in Spark's format.
     #[track_caller]
@@ -78,7 +139,7 @@ impl<T: Data> DStream<T> {
         T: Show,
     {
         let console = self.ssc.console();
-        self.output("print", site, move |rdd, time| {
+        self.output("print", site, move |rdd, time, _| {
             let first = rdd.take(n.saturating_add(1))?;
             let mut text = format!("{RULE}\nTime: {time}\n{RULE}\n");
             for x in first.iter().take(n) {
@@ -94,22 +155,23 @@ impl<T: Data> DStream<T> {
         &self,
         kind: &'static str,
         site: Site,
-        f: impl FnMut(&Rdd<T>, Time) -> Result<(), BoxError> + Send + 'static,
+        f: impl FnMut(&Rdd<T>, Time, &Arc<str>) -> Result<(), BoxError> + Send + 'static,
     ) {
         if !self.ssc.may_add(kind, site) {
             return;
         }
-        let (f, op) = (Arc::new(Mutex::new(f)), self.op.clone());
+        let (f, op, id) = (Arc::new(Mutex::new(f)), self.op.clone(), IdCell::default());
+        let own = id.clone();
         let generate = move |t| -> Result<Option<Job>> {
             let Some(rdd) = op.rdd(t)? else { return Ok(None) };
-            let f = f.clone();
+            let (f, id) = (f.clone(), own.get());
             Ok(Some(Box::new(move || {
                 // One job of an output runs at a time; a panic fails its batch, not the ones after it.
                 let mut f = f.lock().unwrap_or_else(PoisonError::into_inner);
-                f(&rdd, t).map_err(Error::from)
+                f(&rdd, t, &id).map_err(Error::from)
             })))
         };
         let parent = self.op.clone();
-        self.ssc.graph().parts().outputs.push(Output { kind, site, parent, generate: Box::new(generate) });
+        self.ssc.graph().parts().outputs.push(Output { kind, site, parent, id, generate: Box::new(generate) });
     }
 }

@@ -1,31 +1,10 @@
 //! Operators that look at one batch at a time.
 use super::DStream;
-use crate::graph::{StreamMeta, StreamOp};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
+use std::sync::{Arc, Mutex};
+use winterbourne_base::Time;
+use winterbourne_engine::{
+    BoxError, Data, Flow, Key, KeyPartitioner, Rdd, Records, Result, Site, Wire, at, lineage::Count,
 };
-use winterbourne_base::{Time, time::milliseconds};
-use winterbourne_engine::{BoxError, Data, Flow, OnBadRecord, Rdd, Records, Result, Site};
-
-/// What a `try_` operator skipped, by batch and partition: two outputs that compute the same partition count it once.
-#[derive(Default)]
-pub(crate) struct Skips(Mutex<BTreeMap<Time, BTreeMap<usize, u64>>>);
-impl Skips {
-    fn put(&self, t: Time, partition: usize, n: u64) {
-        self.0.lock().expect("plain map").entry(t).or_default().insert(partition, n);
-    }
-    /// What was skipped until the batch of t, in earlier ones that only a window has read now too; forgotten afterwards.
-    pub(crate) fn take(&self, t: Time) -> u64 {
-        let mut all = self.0.lock().expect("plain map");
-        let later = all.split_off(&(t + milliseconds(1)));
-        std::mem::replace(&mut *all, later).values().flat_map(BTreeMap::values).sum()
-    }
-    /// Forgets the batch of t, which was set aside.
-    pub(crate) fn discard(&self, t: Time) {
-        self.0.lock().expect("plain map").remove(&t);
-    }
-}
 
 impl<T: Data> DStream<T> {
     /// Applies `f` to each record.
@@ -82,32 +61,142 @@ impl<T: Data> DStream<T> {
             Ok(r.map_partitions_at(site, move |_, records| f(records)))
         })
     }
-    /// Applies a function that may fail; `on_bad` says what becomes of a record for which it does: it fails the batch,
-    /// or is skipped and counted in [`StreamingStatus::skipped_records`](crate::StreamingStatus).
+    /// The records of each partition of each batch as one vector, empty ones included.
     ///
     /// ```
     /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
-    /// # use winterbourne_engine::{OnBadRecord, SparkConf, SparkContext};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
     /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
     /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
-    /// # let lines: RddQueue<&str> = [sc.parallelize(["1", "x", "3"], 1)].into_iter().collect();
-    /// let numbers = ssc.queue_stream(&lines).try_map(OnBadRecord::Skip, |line| line.parse::<u32>());
-    /// numbers.foreach_rdd(|rdd, _| { assert_eq!(rdd.collect()?, [1, 3]); Ok(()) });
+    /// # let batches: RddQueue<u64> = [sc.range(0..5, 2)].into_iter().collect();
+    /// let parts = ssc.queue_stream(&batches).glom();
+    /// parts.foreach_rdd(|rdd, _| { assert_eq!(rdd.collect()?, [vec![0, 1], vec![2, 3, 4]]); Ok(()) });
     /// ssc.start_stepped()?.step()?;
-    /// assert_eq!(ssc.status().skipped_records, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn try_map<U: Data, E: Into<BoxError> + 'static>(
-        &self,
-        on_bad: OnBadRecord,
-        f: impl Fn(T) -> Result<U, E> + Send + Sync + 'static,
-    ) -> DStream<U> {
-        let (f, site, skips) = (Arc::new(f), Site::caller(), Arc::new(Skips::default()));
-        self.ssc.graph().parts().skips.push(skips.clone());
-        self.child("try_map", site, move |r, t| {
-            let (f, skips) = (f.clone(), skips.clone());
-            Ok(r.try_map_at(site, on_bad, move |x| f(x), move |p, n| skips.put(t, p, n)))
+    pub fn glom(&self) -> DStream<Vec<T>> {
+        let site = Site::caller();
+        self.child("glom", site, move |r, _| Ok(r.glom_at(site)))
+    }
+    /// The records of each batch spread evenly over `partitions` partitions, by a shuffle: for batches of few partitions
+    /// whose records are dear to work on.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..6, 1)].into_iter().collect();
+    /// let spread = ssc.queue_stream(&batches).repartition(3);
+    /// spread.glom().foreach_rdd(|rdd, _| {
+    ///     assert_eq!(rdd.map(|part| part.len()).collect()?, [2, 2, 2]);
+    ///     Ok(())
+    /// });
+    /// ssc.start_stepped()?.step()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn repartition(&self, partitions: usize) -> DStream<T>
+    where
+        T: Wire,
+    {
+        let site = Site::caller();
+        if partitions == 0 {
+            self.wrong(site, "`repartition` was asked for 0 partitions; the number must be positive");
+        }
+        self.child("repartition", site, move |r, _| Ok(r.repartition_at(site, partitions)))
+    }
+    /// All records of each batch combined by a function that is associative and commutative: one record per batch, in one
+    /// partition, and none for an empty batch. Each partition is combined first.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// let batches: RddQueue<u64> = [sc.range(1..5, 3), sc.empty_rdd()].into_iter().collect();
+    /// let (seen, out) = std::sync::mpsc::channel();
+    /// ssc.queue_stream(&batches).reduce(|a, b| a * b).foreach_rdd(move |rdd, _| Ok(seen.send(rdd.collect()?)?));
+    /// let mut run = ssc.start_stepped()?;
+    /// run.step()?;
+    /// run.step()?;
+    /// assert_eq!(out.try_iter().collect::<Vec<_>>(), [vec![24], vec![]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn reduce(&self, f: impl Fn(T, T) -> T + Send + Sync + 'static) -> DStream<T>
+    where
+        T: Wire,
+    {
+        self.reduce_at(Site::caller(), Arc::new(f))
+    }
+    pub(super) fn reduce_at(&self, site: Site, f: Arc<impl Fn(T, T) -> T + Send + Sync + 'static>) -> DStream<T>
+    where
+        T: Wire,
+    {
+        self.child("reduce", site, move |r, _| {
+            let (f, g) = (f.clone(), f.clone());
+            let parts = r.narrow("reduce", site, false, move |_, flow, _| {
+                let mut all: Option<T> = None;
+                flow.each(|c| {
+                    at(site);
+                    all = c.fold(all.take(), |all, x| {
+                        Some(match all {
+                            Some(all) => f(all, x),
+                            None => x,
+                        })
+                    });
+                    Ok(())
+                })?;
+                Ok(Flow::from_records(all.map(|x| ((), x)).into_iter()))
+            });
+            let one = parts.reduce_by_key_at(site, move |a, b| g(a, b), Count::known(1));
+            Ok(one.map_at(site, |(_, x)| x))
+        })
+    }
+    /// How often each value occurs in each batch. Into `spark.default.parallelism` partitions, or as many as there are
+    /// threads.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<char> = [sc.parallelize("abracadabra".chars(), 2)].into_iter().collect();
+    /// let counts = ssc.queue_stream(&batches).count_by_value();
+    /// counts.foreach_rdd(|rdd, _| {
+    ///     let mut counts = rdd.collect()?;
+    ///     counts.sort();
+    ///     assert_eq!(counts, [('a', 5), ('b', 2), ('c', 1), ('d', 1), ('r', 2)]);
+    ///     Ok(())
+    /// });
+    /// ssc.start_stepped()?.step()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "countByValue")]
+    #[track_caller]
+    pub fn count_by_value(&self) -> DStream<(T, u64)>
+    where
+        T: Key,
+    {
+        self.count_by_value_at(Site::caller(), self.default_partitions())
+    }
+    /// [`count_by_value`](DStream::count_by_value) into so many partitions, or by a [partitioner](KeyPartitioner).
+    #[track_caller]
+    pub fn count_by_value_in(&self, partitions: impl KeyPartitioner<T>) -> DStream<(T, u64)>
+    where
+        T: Key,
+    {
+        self.count_by_value_at(Site::caller(), partitions)
+    }
+    fn count_by_value_at(&self, site: Site, partitions: impl KeyPartitioner<T>) -> DStream<(T, u64)>
+    where
+        T: Key,
+    {
+        let p = self.partitioner("count_by_value", site, partitions);
+        self.child("count_by_value", site, move |r, _| {
+            Ok(r.map_at(site, |x| (x, 1)).reduce_by_key_at(site, |a, b| a + b, p.clone()))
         })
     }
     /// Exactly one number per batch: how many records it has, 0 for an empty one.
@@ -138,16 +227,9 @@ impl<T: Data> DStream<T> {
                 })?;
                 Ok(Flow::from_records(std::iter::once(((), n))))
             });
-            let one = winterbourne_engine::lineage::Count::known(1);
-            let sum = parts.reduce_by_key_at(site, |a: u64, b| a + b, one);
+            let sum = parts.reduce_by_key_at(site, |a: u64, b| a + b, Count::known(1));
             Ok(sum.map_partitions_at(site, |_, all| [all.map(|(_, n)| n).sum()]))
         })
-    }
-    /// All records of both. Both must have the same slide duration. Where one has nothing to do for a time, the result
-    /// is the other.
-    #[track_caller]
-    pub fn union(&self, other: &DStream<T>) -> DStream<T> {
-        self.ssc.union_at(Site::caller(), &[self.clone(), other.clone()])
     }
     /// Applies a function from RDD to RDD to each batch, on the driver: joins with static RDDs, sorting, whatever RDDs
     /// can do. It may own mutable state and static RDDs and may run actions; it runs again if the batch is tried again.
@@ -175,44 +257,5 @@ impl<T: Data> DStream<T> {
             let mut f = f.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             Ok(f(r, t)?)
         })
-    }
-}
-
-impl crate::StreamingContext {
-    /// All records of several streams, which must have the same slide duration.
-    #[track_caller]
-    pub fn union<T: Data>(&self, streams: &[DStream<T>]) -> DStream<T> {
-        self.union_at(Site::caller(), streams)
-    }
-    pub(crate) fn union_at<T: Data>(&self, site: Site, streams: &[DStream<T>]) -> DStream<T> {
-        let slide = streams.first().map_or(self.batch_duration(), DStream::slide_duration);
-        if streams.is_empty() {
-            self.graph().wrong(site, "union of no streams; give at least one");
-        }
-        if let Some(other) = streams.iter().find(|s| s.slide_duration() != slide) {
-            let what = "union: some of the DStreams have different slide durations";
-            self.graph()
-                .wrong(site, format!("{what} ({slide} and {}); window them alike first", other.slide_duration()));
-        }
-        if streams.iter().any(|s| !s.ssc.same(self)) {
-            self.graph().wrong(site, "union: the DStreams belong to different contexts; build all from one");
-        }
-        let mut meta = StreamMeta::new("union", site, slide);
-        for s in streams.iter().filter(|s| s.ssc.same(self)) {
-            meta = meta.parent(&s.op);
-        }
-        let parents: Vec<_> = streams.iter().map(|s| s.op.clone()).collect();
-        let op = StreamOp::new(meta, move |t| {
-            let mut rdds = Vec::with_capacity(parents.len());
-            for p in &parents {
-                rdds.extend(p.rdd(t)?);
-            }
-            Ok(match rdds.len() {
-                0 => None,
-                1 => rdds.pop(),
-                _ => Some(Rdd::union_all(&rdds, site)),
-            })
-        });
-        DStream::of(self, op)
     }
 }

@@ -1,15 +1,15 @@
 //! [`Checkpointer`]: the thread that writes checkpoints, off the path of the batches. It ends when its keeper is dropped.
 //!
-//! One checkpoint at a time: state file, sync, manifest. Then it cleans: manifests beyond the newest few, state files no
-//! manifest names. When the changes have grown larger than what they change, it merges them into one file, for the next
-//! checkpoint to build on. Errors of the storage are tried again with growing pauses; a checkpoint that cannot be written
-//! is reported, and the next one holds everything.
+//! One checkpoint at a time: what was frozen is encoded, while batches go on; state file, sync, manifest. Then it cleans:
+//! manifests beyond the newest few, state files no manifest names. When the changes have grown larger than what they
+//! change, the next checkpoint holds everything, and is the first file of those that follow. Errors of the storage are
+//! tried again with growing pauses; a checkpoint that cannot be encoded or written is reported, and the next one holds
+//! everything.
 use super::{
-    compact,
     manifest::{FileRef, Manifest},
-    sections::{Owner, Reader, Writer},
+    sections::{Owner, Writer},
 };
-use crate::state::Section;
+use crate::state::{Section, Stateful};
 use std::{
     collections::{BTreeSet, VecDeque},
     io,
@@ -26,12 +26,13 @@ use winterbourne_base::{
     thread,
     time::milliseconds,
 };
+use winterbourne_engine::guard_driver;
 
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = milliseconds(100);
-/// Merging less than this is not worth a file.
-const LEAST_TO_COMPACT: u64 = 1 << 20;
-/// As many files are merged however small they are.
+/// Fewer bytes of changes than this are not worth writing everything anew.
+const LEAST_CHANGES: u64 = 1 << 20;
+/// So many files are, however small they are.
 const MOST_FILES: usize = 64;
 
 /// A checkpoint to be written.
@@ -39,8 +40,23 @@ pub(super) struct Job {
     /// Without the state files, which are the writer's business.
     pub(super) manifest: Manifest,
     pub(super) owners: Vec<Owner>,
-    /// With the number of the owner.
-    pub(super) sections: Vec<(u32, Section)>,
+    /// What the owners have frozen.
+    pub(super) states: Vec<Arc<dyn Stateful>>,
+}
+impl Job {
+    /// Encodes what was frozen, with the number of the owner.
+    ///
+    /// # Errors
+    /// Whose state cannot be encoded, and why.
+    fn sections(&self) -> Result<Vec<(u32, Section)>, String> {
+        let mut sections = Vec::new();
+        for ((i, owner), state) in (0..).zip(&self.owners).zip(&self.states) {
+            let taken = guard_driver(|| Ok(state.take_frozen(self.manifest.time)?));
+            let taken = taken.map_err(|e| format!("the state of {} could not be encoded: {e}", owner.id))?;
+            sections.extend(taken.into_iter().map(|s| (i, s)));
+        }
+        Ok(sections)
+    }
 }
 
 /// How the checkpoints are doing.
@@ -54,6 +70,8 @@ pub(super) struct Progress {
     /// Why the last one could not be written.
     pub(super) failure: Option<String>,
     pub(super) failures: u64,
+    /// The changes have grown larger than what they change: the next checkpoint should hold everything.
+    pub(super) wants_everything: bool,
     /// The log from here on is needed by what is retained.
     pub(super) keep_log: Option<Position>,
     /// The oldest batch a start may begin behind.
@@ -146,18 +164,8 @@ impl Drop for Checkpointer {
 impl Desk {
     fn work(&mut self, job: &Job, progress: &Mutex<Progress>, hurry: &Bell) {
         let time = job.manifest.time;
-        let mut pause = FIRST_PAUSE;
-        let mut done = Err(String::new());
-        for attempt in 1..=ATTEMPTS {
-            done = self.write(job).map_err(|e| e.to_string());
-            let Err(e) = &done else { break };
-            tracing::warn!("checkpoint {time} could not be written (attempt {attempt} of {ATTEMPTS}): {e}");
-            if attempt < ATTEMPTS {
-                let until = self.clock.now() + pause;
-                self.clock.wait(hurry, 0, Some(until));
-                pause = pause * 4;
-            }
-        }
+        failpoint::hit("checkpoint.frozen");
+        let done = job.sections().and_then(|sections| self.persist(job, &sections, hurry));
         let ok = done.is_ok();
         {
             let mut p = progress.lock().expect("plain values");
@@ -167,6 +175,7 @@ impl Desk {
                     p.bytes += bytes;
                     p.last = Some(time);
                     p.failure = None;
+                    p.wants_everything = are_outgrown(&self.files);
                 }
                 Err(e) => {
                     tracing::error!("no checkpoint for batch {time}: {e}; the next one holds everything");
@@ -177,9 +186,6 @@ impl Desk {
         }
         if ok && let Err(e) = self.clean() {
             tracing::warn!("old checkpoints could not be removed: {e}");
-        }
-        if ok && let Err(e) = self.merge(job) {
-            tracing::warn!("state files could not be merged: {e}");
         }
         let mut p = progress.lock().expect("plain values");
         // Until a checkpoint is old enough for those who look back on state, the log is kept from its beginning.
@@ -192,10 +198,30 @@ impl Desk {
         p.busy = false;
     }
 
+    /// Writes, with some attempts. The bytes written.
+    fn persist(&mut self, job: &Job, sections: &[(u32, Section)], hurry: &Bell) -> Result<u64, String> {
+        let (time, mut pause, mut attempt) = (job.manifest.time, FIRST_PAUSE, 1);
+        loop {
+            let e = match self.write(job, sections) {
+                Ok(bytes) => return Ok(bytes),
+                Err(e) => e.to_string(),
+            };
+            tracing::warn!("checkpoint {time} could not be written (attempt {attempt} of {ATTEMPTS}): {e}");
+            if attempt == ATTEMPTS {
+                return Err(e);
+            }
+            attempt += 1;
+            let until = self.clock.now() + pause;
+            self.clock.wait(hurry, 0, Some(until));
+            pause = pause * 4;
+        }
+    }
     /// The state file, then the manifest. The bytes written.
-    fn write(&mut self, job: &Job) -> io::Result<u64> {
+    fn write(&mut self, job: &Job, sections: &[(u32, Section)]) -> io::Result<u64> {
         let sequence = job.manifest.sequence;
-        let mut files = self.files.clone();
+        // What everything is written anew of needs no older file.
+        let is_whole = !job.owners.is_empty() && job.owners.iter().all(|o| o.full);
+        let mut files = if is_whole { Vec::new() } else { self.files.clone() };
         let mut bytes = 0;
         let manifest_first = failpoint::seeded("checkpoint.manifest-first");
         let name = self.fresh(sequence)?;
@@ -207,9 +233,9 @@ impl Desk {
             self.storage.publish(&Manifest::name(sequence), &early.encode()?)?;
             failpoint::hit("checkpoint.manifest_published");
         }
-        if !job.sections.is_empty() || job.owners.iter().any(|o| o.full) {
+        if !sections.is_empty() || job.owners.iter().any(|o| o.full) {
             let mut w = Writer::create(&*self.storage, &name, job.manifest.time, job.owners.clone())?;
-            for (owner, section) in &job.sections {
+            for (owner, section) in sections {
                 w.section(*owner, section)?;
             }
             let len = w.finish()?;
@@ -252,22 +278,36 @@ impl Desk {
         }
         Ok(())
     }
-    fn merge(&mut self, job: &Job) -> Result<(), String> {
-        let changes: u64 = self.files.iter().skip(1).map(|f| f.len).sum();
-        let first = self.files.first().map_or(0, |f| f.len);
-        if self.files.len() < MOST_FILES
-            && (self.files.len() < 3 || changes < first.max(failpoint::size(LEAST_TO_COMPACT, 4 << 10)))
-        {
-            return Ok(());
+}
+
+/// Whether the changes have grown larger than what they change: then everything is better written anew.
+fn are_outgrown(files: &[FileRef]) -> bool {
+    let changes: u64 = files.iter().skip(1).map(|f| f.len).sum();
+    let first = files.first().map_or(0, |f| f.len);
+    let least = failpoint::size(LEAST_CHANGES, 4 << 10);
+    files.len() >= MOST_FILES || (files.len() > 2 && changes >= first.max(least))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_written_anew_once_changes_have_outgrown_it() {
+        const MIB: u64 = 1 << 20;
+        for (expect, lens) in [
+            (false, vec![]),
+            (false, vec![9 * MIB]),
+            (false, vec![MIB, 9 * MIB]),
+            (false, vec![9 * MIB, 5 * MIB, 3 * MIB]),
+            (true, vec![9 * MIB, 5 * MIB, 4 * MIB]),
+            (false, vec![1, 2, 3, 4]),
+            (true, vec![1, MIB, 3]),
+            (false, [vec![9 * MIB], vec![1; 62]].concat()),
+            (true, [vec![9 * MIB], vec![1; 63]].concat()),
+        ] {
+            let files: Vec<_> = lens.iter().map(|&len| FileRef { name: String::new(), len }).collect();
+            assert_eq!(are_outgrown(&files), expect, "{lens:?}");
         }
-        let readers: Result<Vec<Reader>, String> =
-            self.files.iter().map(|f| Reader::open(&*self.storage, &f.name)).collect();
-        let ids: Vec<String> = job.owners.iter().map(|o| o.id.clone()).collect();
-        let name = self.fresh(job.manifest.sequence).map_err(|e| e.to_string())?;
-        if let Some(file) = compact::compact(&*self.storage, &readers?, &ids, &name)? {
-            failpoint::hit("state.compacted");
-            self.files = vec![file];
-        }
-        Ok(())
     }
 }

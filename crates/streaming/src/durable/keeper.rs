@@ -209,25 +209,28 @@ impl Keeper {
         self.let_go(inputs);
     }
     fn checkpoint(&mut self, sc: &SparkContext, inputs: &[Arc<dyn InputNode>]) {
-        let failures = self.checkpoints.progress().failures;
-        if failures > self.failures_seen {
+        let (failures, wants_everything) = {
+            let p = self.checkpoints.progress();
+            (p.failures, p.wants_everything)
+        };
+        if failures > self.failures_seen || wants_everything {
             self.failures_seen = failures;
             self.states.iter_mut().for_each(|k| k.everything = true);
         }
         let t = self.newest;
-        let (mut owners, mut sections) = (Vec::new(), Vec::new());
-        for (i, kept) in self.states.iter_mut().enumerate() {
+        let (mut owners, mut states) = (Vec::new(), Vec::new());
+        for kept in &mut self.states {
             let everything = kept.everything;
-            match guard_driver(|| Ok(kept.state.take_changes(sc, t, everything)?)) {
-                Ok(taken) => {
+            match guard_driver(|| Ok(kept.state.freeze(sc, everything)?)) {
+                Ok(()) => {
                     let layout = kept.state.layout().clone();
                     let partitions = kept.state.partitions() as u32;
                     owners.push(Owner { id: kept.id.clone(), layout, partitions, full: everything });
-                    sections.extend(taken.into_iter().map(|s| (i as u32, s)));
+                    states.push(kept.state.clone());
                     kept.everything = false;
                 }
                 Err(e) => {
-                    tracing::error!("no checkpoint for batch {t}: the state of {} could not be encoded: {e}", kept.id);
+                    tracing::error!("no checkpoint for batch {t}: the state of {} could not be frozen: {e}", kept.id);
                     self.states.iter_mut().for_each(|k| k.everything = true);
                     self.checkpoints.progress().failure = Some(e.to_string());
                     return;
@@ -261,7 +264,7 @@ impl Keeper {
         self.last_checkpoint = t;
         self.begun = Some(t);
         self.fresh = 0;
-        self.checkpoints.submit(Job { manifest, owners, sections });
+        self.checkpoints.submit(Job { manifest, owners, states });
     }
     /// Drops what only older checkpoints needed.
     fn let_go(&mut self, inputs: &[Arc<dyn InputNode>]) {
@@ -291,8 +294,7 @@ impl Keeper {
         if let Err(e) = self.received.finish() {
             tracing::error!("some of what was received last is not durable: {e}");
         }
-        let clock = self.clock.clone();
-        if let Err(e) = self.log.sync(|| clock.nanos()) {
+        if let Err(e) = self.log.finish() {
             tracing::error!("the end of the batch log is not durable, its last batch will be run again: {e}");
             return;
         }

@@ -82,6 +82,10 @@ impl Log {
         self.costs.longest_sync_us = self.costs.longest_sync_us.max(took);
         Ok(())
     }
+    /// Nothing more comes: what was appended is made durable, and the file is as long as its records.
+    pub(crate) fn finish(&mut self) -> Result<(), JournalError> {
+        self.journal.finish()
+    }
     pub(crate) fn position(&self) -> Position {
         self.journal.position()
     }

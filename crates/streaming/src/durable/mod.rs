@@ -9,15 +9,14 @@
 //! ```
 //!
 //! *Log, then apply.* A plan is durable before anything of its batch runs; a completion shares the sync of the next plan.
-//! A checkpoint is the state after a completion: the changed records are encoded between two batches, and written in the
-//! background: state file, sync, then the manifest, atomically (`checkpoints`). Recovery takes the newest manifest that is
+//! A checkpoint is the state after a completion: between two batches it is frozen which records changed; they are encoded
+//! and written in the background: state file, sync, then the manifest, atomically (`checkpoints`). Recovery takes the newest manifest that is
 //! whole and applies what the log says happened after it (`recover`): batches that were completed move state and windows
 //! again but repeat no output, batches that were only planned are run in full. The log is kept as far back as any retained
 //! manifest, window or batch set aside needs it.
 //!
 //! `Keeper` is what the batch loop holds of all this. Refuses to know what is in a record.
 mod checkpoints;
-mod compact;
 mod compare;
 mod frame;
 mod keeper;

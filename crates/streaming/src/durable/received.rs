@@ -235,6 +235,7 @@ impl Received {
         if self.index().durable < end {
             self.sync_to(end)?;
         }
+        self.0.journal.finish()?;
         prepared
     }
     /// Nothing is written from here on.

@@ -4,13 +4,12 @@
 //! directory is still as it was found.
 use super::{
     Durable, Expect,
-    compact::sources,
     compare::{Comparison, Operator, compare},
     keeper::{self, Keeper, Pace, Past},
     log::{self, Head, Log, Record},
     manifest::Manifest,
     received::{self, Received},
-    sections::{Reader, Slice},
+    sections::{Reader, Slice, sources},
 };
 use crate::{
     Error,

@@ -171,16 +171,32 @@ fn read(storage: &dyn Storage, name: &str, offset: u64, len: usize) -> Result<Ve
     if got < len { Err(format!("{got} bytes where {len} should be")) } else { Ok(bytes) }
 }
 
+/// Where the records of one operator lie: from the last file that holds all of it on.
+pub(super) fn sources<'a>(files: &'a [Reader], id: &str) -> Vec<(&'a Reader, u32)> {
+    let mut out = Vec::new();
+    for f in files {
+        let Some(owner) = f.owner(id) else { continue };
+        if f.index.owners[owner as usize].full {
+            out.clear();
+        }
+        out.push((f, owner));
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::state::Schema;
     use winterbourne_base::storage::SimStorage;
 
-    fn written(disk: &SimStorage) -> u64 {
+    fn owner(id: &str, full: bool) -> Owner {
         let schema = Schema::Opaque("u64".into());
         let layout = Layout { key: schema.clone(), state: schema, key_type: "u64".into(), state_type: "u64".into() };
-        let owners = vec![Owner { id: "counts".into(), layout, partitions: 3, full: true }];
+        Owner { id: id.into(), layout, partitions: 3, full }
+    }
+    fn written(disk: &SimStorage) -> u64 {
+        let owners = vec![owner("counts", true)];
         let mut w = Writer::create(disk, "state/1", Time::from_millis(5), owners).unwrap();
         for p in 0..3u8 {
             let section = Section { partition: p.into(), records: 1, bytes: vec![p; 100] };
@@ -200,6 +216,25 @@ mod tests {
         let len = written(&disk);
         assert_eq!(disk.len("state/1").unwrap(), len);
         assert_eq!(all(&disk), Ok(vec![vec![0; 100], vec![1; 100], vec![2; 100]]));
+    }
+    #[test]
+    fn what_is_older_than_all_of_an_operator_does_not_count() {
+        let disk = SimStorage::new(1);
+        let file = |name: &str, owners: &[(&str, bool)]| {
+            let owners = owners.iter().map(|(id, full)| owner(id, *full)).collect();
+            Writer::create(&disk, name, Time::from_millis(5), owners).unwrap().finish().unwrap();
+            Reader::open(&disk, name).unwrap()
+        };
+        let files = [
+            file("state/1", &[("a", true), ("b", true)]),
+            file("state/2", &[("a", false), ("b", false)]),
+            file("state/3", &[("b", true)]),
+            file("state/4", &[("c", true), ("b", false)]),
+        ];
+        let names = |id| sources(&files, id).into_iter().map(|(f, o)| (f.name.as_str(), o)).collect::<Vec<_>>();
+        assert_eq!(names("a"), [("state/1", 0), ("state/2", 0)]);
+        assert_eq!(names("b"), [("state/3", 0), ("state/4", 1)]);
+        assert_eq!((names("c"), names("d")), (vec![("state/4", 0)], vec![]));
     }
     #[test]
     fn every_flipped_byte_and_every_cut_is_noticed_with_its_place() {

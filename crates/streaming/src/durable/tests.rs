@@ -1,6 +1,5 @@
 //! Bytes that were damaged, or made up, are refused or passed over: nothing panics, nothing is believed about its size.
 use super::{
-    compact,
     compare::{Operator, Role},
     frame,
     log::{self, Head, Record},
@@ -222,26 +221,6 @@ proptest! {
         for slice in (0..owners).flat_map(|o| file.slices_of(o)) {
             prop_assert!(slice.len as usize <= bytes.len());
             let _ = file.section(&disk, &slice);
-        }
-        let ids: Vec<String> = file.index.owners.iter().map(|o| o.id.clone()).collect();
-        // Merging trusts no record.
-        let _ = compact::compact(&disk, &[file], &ids, "state/2");
-    }
-    /// Sections whose checksum is right, of bytes that are no records.
-    #[test]
-    fn records_that_are_none_are_not_merged(
-        sections in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), any::<u32>()), 1..4),
-    ) {
-        let disk = SimStorage::new(1);
-        let owner = Owner { id: "op-0".into(), layout: layout(), partitions: 4, full: true };
-        let mut w = Writer::create(&disk, "state/1", Time::from_millis(9_000), vec![owner]).unwrap();
-        for (bytes, records) in sections {
-            w.section(0, &Section { partition: 0, records, bytes }).unwrap();
-        }
-        w.finish().unwrap();
-        let file = Reader::open(&disk, "state/1").unwrap();
-        if let Err(why) = compact::compact(&disk, &[file], &["op-0".into()], "state/2") {
-            prop_assert!(!why.is_empty());
         }
     }
 }

@@ -6,6 +6,8 @@
 //!    both call sites and asks for a uid; an ordinal would let a swap of two lines swap their states in silence.
 //! 3. Outputs: `kind-<path>~n`, n counting outputs of equal path in registration order.
 //!
+//! Every other operator has the same kind of name, for messages and dead letters; two may share one.
+//!
 //! So a branch added anywhere disturbs nobody; inserting a step *upstream* of an operator renames it, unless a uid lies on
 //! it or between.
 use super::node::{Output, StreamNode};
@@ -20,6 +22,8 @@ use winterbourne_engine::hash;
 pub(crate) struct Ids {
     /// By position in the list of nodes; stateless ones have none.
     pub(crate) nodes: Vec<Option<String>>,
+    /// By position in the list of nodes: what each is called.
+    pub(crate) names: Vec<String>,
     /// By position in the list of inputs.
     pub(crate) inputs: Vec<String>,
     /// Of the stateful nodes, in their order.
@@ -37,8 +41,14 @@ fn address(n: &Arc<dyn StreamNode>) -> usize {
 pub(crate) fn assign(nodes: &[Arc<dyn StreamNode>], outputs: &[Output]) -> Ids {
     let mut path: HashMap<usize, u64> = HashMap::new();
     let mut owner = BTreeMap::new();
-    let mut ids =
-        Ids { nodes: Vec::new(), inputs: Vec::new(), states: Vec::new(), outputs: Vec::new(), clashes: Vec::new() };
+    let mut ids = Ids {
+        nodes: Vec::new(),
+        names: Vec::new(),
+        inputs: Vec::new(),
+        states: Vec::new(),
+        outputs: Vec::new(),
+        clashes: Vec::new(),
+    };
     for n in nodes {
         let m = n.meta();
         let up: Vec<u64> = m.parents.iter().map(|p| path[&address(p)]).collect();
@@ -47,11 +57,12 @@ pub(crate) fn assign(nodes: &[Arc<dyn StreamNode>], outputs: &[Output]) -> Ids {
             None => hash::of(&(m.kind, m.param.as_str(), up)),
         };
         path.insert(address(n), p);
+        let id = m.uid.get().cloned().unwrap_or_else(|| format!("{}-{p:016x}", m.kind));
+        ids.names.push(id.clone());
         if !m.named {
             ids.nodes.push(None);
             continue;
         }
-        let id = m.uid.get().cloned().unwrap_or_else(|| format!("{}-{p:016x}", m.kind));
         if let Some(first) = owner.insert(id.clone(), m.site) {
             let what = format!(
                 "this {} and the one at {first} cannot be told apart after a restart: give each a name with .uid(\"…\")",

@@ -14,11 +14,25 @@ use winterbourne_engine::{Data, Rdd, Result, Site};
 /// The work of one output operation in one batch.
 pub(crate) type Job = Box<dyn FnMut() -> Result<()> + Send>;
 
+/// The durable id of an operator or an output. Known once the graph is complete; a start that failed may be followed by
+/// another one, of a graph that was corrected.
+#[derive(Clone, Default)]
+pub(crate) struct IdCell(Arc<Mutex<Arc<str>>>);
+impl IdCell {
+    pub(crate) fn set(&self, id: &str) {
+        *self.0.lock().expect("plain value") = id.into();
+    }
+    pub(crate) fn get(&self) -> Arc<str> {
+        self.0.lock().expect("plain value").clone()
+    }
+}
+
 /// An output operation.
 pub(crate) struct Output {
     pub(crate) kind: &'static str,
     pub(crate) site: Site,
     pub(crate) parent: Arc<dyn StreamNode>,
+    pub(crate) id: IdCell,
     /// The job of a time, or none if there is nothing to do.
     pub(crate) generate: Box<dyn Fn(Time) -> Result<Option<Job>> + Send>,
 }
@@ -32,6 +46,7 @@ pub(crate) struct StreamMeta {
     pub(crate) slide: Duration,
     pub(crate) parents: Vec<Arc<dyn StreamNode>>,
     pub(crate) uid: OnceLock<String>,
+    pub(crate) id: IdCell,
     /// Has an operator id: inputs, and later stateful operators.
     pub(crate) named: bool,
     /// How much longer than itself this node wants its parents to remember.
@@ -54,6 +69,7 @@ impl StreamMeta {
             slide,
             parents: Vec::new(),
             uid: OnceLock::new(),
+            id: IdCell::default(),
             named: false,
             reach: Duration::ZERO,
             stateful: None,
@@ -67,8 +83,15 @@ impl StreamMeta {
     pub(crate) fn input(kind: &'static str, site: Site, slide: Duration, param: String) -> Self {
         StreamMeta { param, named: true, ..Self::new(kind, site, slide) }
     }
-    pub(crate) fn parent<T: Data>(mut self, p: &Arc<StreamOp<T>>) -> Self {
-        self.parents.push(p.clone());
+    pub(crate) fn parent<T: Data>(self, p: &Arc<StreamOp<T>>) -> Self {
+        self.parents(vec![p.clone()])
+    }
+    pub(crate) fn parents(mut self, all: Vec<Arc<dyn StreamNode>>) -> Self {
+        self.parents.extend(all);
+        self
+    }
+    pub(crate) fn param(mut self, param: String) -> Self {
+        self.param = param;
         self
     }
     pub(crate) fn reach(mut self, d: Duration) -> Self {
@@ -103,7 +126,7 @@ impl StreamMeta {
     pub(crate) fn set_zero(&self, t: Time) {
         self.zero.store(t.as_millis(), Relaxed);
     }
-    fn zero(&self) -> Time {
+    pub(crate) fn zero(&self) -> Time {
         Time::from_millis(self.zero.load(Relaxed))
     }
     /// Rule T3: strictly after zero, on the slide grid.
@@ -145,8 +168,15 @@ type Compute<T> = Box<dyn Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync>;
 /// The one generic node: its closure from time to RDD, and the memo.
 pub(crate) struct StreamOp<T: Data> {
     pub(crate) meta: StreamMeta,
-    memo: Mutex<BTreeMap<Time, Option<Rdd<T>>>>,
+    memo: Mutex<Memo<T>>,
     compute: Compute<T>,
+}
+struct Memo<T: Data> {
+    rdds: BTreeMap<Time, Option<Rdd<T>>>,
+    /// How many attempts have begun.
+    begun: u64,
+    /// The latest time whose RDD was dropped, or would have been.
+    forgotten: Time,
 }
 
 impl<T: Data> StreamOp<T> {
@@ -154,9 +184,10 @@ impl<T: Data> StreamOp<T> {
         meta: StreamMeta,
         compute: impl Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(StreamOp { meta, memo: Mutex::default(), compute: Box::new(compute) })
+        let memo = Memo { rdds: BTreeMap::new(), begun: 0, forgotten: Time::default() };
+        Arc::new(StreamOp { meta, memo: Mutex::new(memo), compute: Box::new(compute) })
     }
-    fn memo(&self) -> std::sync::MutexGuard<'_, BTreeMap<Time, Option<Rdd<T>>>> {
+    fn memo(&self) -> std::sync::MutexGuard<'_, Memo<T>> {
         self.memo.lock().expect("no user code runs under this lock")
     }
     /// The RDD of time t, always the same one; `None` where there is nothing to do. The lock is not held while
@@ -165,9 +196,13 @@ impl<T: Data> StreamOp<T> {
         if !self.meta.yields_at(t) {
             return Ok(None);
         }
-        if let Some(known) = self.memo().get(&t) {
-            return Ok(known.clone());
-        }
+        let begun = {
+            let memo = self.memo();
+            if let Some(known) = memo.rdds.get(&t) {
+                return Ok(known.clone());
+            }
+            memo.begun
+        };
         let made = (self.compute)(t)?;
         // A view of state is read when the state has moved on: it cannot be computed again.
         let made = match (self.meta.is_kept_view(), self.meta.persisted.load(Relaxed)) {
@@ -175,8 +210,23 @@ impl<T: Data> StreamOp<T> {
             (false, true) => made.map(Rdd::cache),
             (false, false) => made,
         };
-        self.memo().insert(t, made.clone());
+        let mut memo = self.memo();
+        // SUBTLE: another thread may look back (`slice`) while the batch loop works. Who comes first is remembered; what
+        // was made before an attempt began is not, because the attempt must make its own.
+        if memo.begun != begun {
+            return Ok(made);
+        }
+        if let Some(first) = memo.rdds.get(&t) {
+            return Ok(first.clone());
+        }
+        memo.rdds.insert(t, made.clone());
+        drop(memo);
         Ok(made)
+    }
+    /// Whether the RDD of t, and what it is made from, is still remembered.
+    pub(crate) fn remembers(&self, t: Time) -> bool {
+        let memo = self.memo();
+        t > memo.forgotten || memo.rdds.contains_key(&t)
     }
     /// The RDDs of the times in (from, to], existing or made now, oldest first.
     pub(crate) fn between(&self, from: Time, to: Time) -> Result<Vec<Rdd<T>>> {
@@ -194,19 +244,24 @@ impl<T: Data> StreamNode for StreamOp<T> {
         &self.meta
     }
     fn memoised(&self) -> usize {
-        self.memo().len()
+        self.memo().rdds.len()
     }
     fn forget(&self, now: Time) {
         let keep_after = now - Duration::from_millis(self.meta.remember());
         let dead = {
             let mut memo = self.memo();
-            let kept = memo.split_off(&(keep_after + Duration::from_millis(1)));
-            mem::replace(&mut *memo, kept)
+            memo.forgotten = memo.forgotten.max(keep_after);
+            let kept = memo.rdds.split_off(&(keep_after + Duration::from_millis(1)));
+            mem::replace(&mut memo.rdds, kept)
         };
         drop(dead); // lineages and records die outside the lock
     }
     fn begin(&self, t: Time) {
-        let gone = self.memo().remove(&t);
+        let gone = {
+            let mut memo = self.memo();
+            memo.begun += 1;
+            memo.rdds.remove(&t)
+        };
         drop(gone);
         if let Some(state) = &self.meta.stateful {
             state.begin(t);
@@ -233,12 +288,12 @@ impl<T: Data> StreamNode for StreamOp<T> {
             state.settle(t, ok);
         }
         if !ok {
-            let gone = self.memo().remove(&t);
+            let gone = self.memo().rdds.remove(&t);
             drop(gone);
         }
     }
     fn clear(&self) {
-        let gone = mem::take(&mut *self.memo());
+        let gone = mem::take(&mut self.memo().rdds);
         drop(gone);
     }
 }
@@ -253,5 +308,33 @@ pub(crate) fn spread_remember(nodes: &[Arc<dyn StreamNode>], least: Duration) {
         for p in &n.meta().parents {
             p.meta().remember.fetch_max(need, Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use winterbourne_base::time::seconds;
+    use winterbourne_engine::{SparkConf, SparkContext};
+
+    #[test]
+    fn what_was_made_before_an_attempt_began_is_not_remembered_for_it() {
+        let sc = SparkContext::new(SparkConf::empty().set_app_name("node").set_master("local"));
+        let sc = Mutex::new(sc.expect("a context"));
+        let (t, op) = (Time::from_millis(1000), Arc::new(OnceLock::<Arc<StreamOp<u64>>>::new()));
+        let (me, calls) = (op.clone(), AtomicU64::new(0));
+        let made = StreamOp::new(StreamMeta::new("test", Site::caller(), seconds(1)), move |t| {
+            // The batch loop begins with t while somebody else looks back on it.
+            if calls.fetch_add(1, Relaxed) == 0 {
+                me.get().expect("set").begin(t);
+                return Ok(None);
+            }
+            Ok(Some(sc.lock().expect("not poisoned").range(0..1, 1)))
+        });
+        assert!(op.set(made.clone()).is_ok());
+        assert!(made.rdd(t).expect("no error").is_none());
+        assert_eq!(made.memoised(), 0);
+        let own = made.rdd(t).expect("no error").expect("its own RDD");
+        assert_eq!(made.rdd(t).expect("no error").expect("the same").id(), own.id());
     }
 }

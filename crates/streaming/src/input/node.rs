@@ -77,7 +77,8 @@ impl<T: Data, I: Input<T>> Desk<T, I> {
     }
 }
 struct Node<T: Data, I: Input<T>> {
-    /// SUBTLE: the user's `plan` and `read` run under this lock. Only the batch loop takes it.
+    /// SUBTLE: the user's `plan` and `read` run under this lock. Only the batch loop takes it, and `slice` where it finds
+    /// a batch that lies aside.
     desk: Mutex<Desk<T, I>>,
     /// For other threads.
     watch: Option<ReceiverWatch>,

@@ -14,6 +14,25 @@ impl Bits {
     pub(super) fn has(&self, i: u32) -> bool {
         self.0[i as usize / 64] >> (i % 64) & 1 == 1
     }
+    /// As `has`, also for numbers for which there is no room.
+    #[inline]
+    pub(super) fn holds(&self, i: u32) -> bool {
+        self.0.get(i as usize / 64).is_some_and(|word| word >> (i % 64) & 1 == 1)
+    }
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+    /// The lowest number in the set that is not below i.
+    #[inline]
+    pub(super) fn from(&self, i: u32) -> Option<u32> {
+        let mut w = i as usize / 64;
+        let mut word = self.0.get(w)? & (u64::MAX << (i % 64));
+        while word == 0 {
+            w += 1;
+            word = *self.0.get(w)?;
+        }
+        Some(w as u32 * 64 + word.trailing_zeros())
+    }
     #[inline]
     pub(super) fn set(&mut self, i: u32) {
         self.0[i as usize / 64] |= 1 << (i % 64);
@@ -38,11 +57,8 @@ impl Bits {
             self.0[n / 64] = (1 << (n % 64)) - 1;
         }
     }
-    /// Sets what is set in the other, for which there is room.
-    pub(super) fn set_all(&mut self, other: &Bits) {
-        self.0.iter_mut().zip(&other.0).for_each(|(mine, more)| *mine |= more);
-    }
     /// The numbers in the set, ascending.
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.iter().enumerate().flat_map(|(w, &word)| {
             let mut rest = word;
@@ -73,13 +89,13 @@ mod tests {
             bits.set_below(n);
             assert!(bits.iter().eq(0..n as u32));
         }
-        let mut more = Bits::default();
-        more.cover(200);
-        [3, 199].into_iter().for_each(|i| more.set(i));
-        bits.set_below(2);
-        bits.set_all(&more);
-        assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 1, 3, 199]);
         bits.clear();
-        assert_eq!(bits.iter().count(), 0);
+        assert!(bits.is_empty());
+        [3, 64, 199].into_iter().for_each(|i| bits.set(i));
+        for (from, expect) in [(0, Some(3)), (3, Some(3)), (4, Some(64)), (65, Some(199)), (200, None), (900, None)] {
+            assert_eq!(bits.from(from), expect);
+        }
+        assert!(bits.holds(199) && !bits.holds(198) && !bits.holds(256) && !bits.is_empty());
+        assert_eq!(bits.iter().collect::<Vec<_>>(), [3, 64, 199]);
     }
 }

@@ -15,6 +15,8 @@ use winterbourne_engine::{Flow, Key, Rdd, Result, Shape, SparkContext, Wire, at,
 
 /// Decoded records that a partition takes in at once while loading: its lock is taken for so many.
 const TOGETHER: usize = 256;
+/// Records that are encoded at once: so many a batch has to wait for, at most.
+const A_WHILE: usize = 1024;
 
 /// A record that was decoded.
 struct Loaded<K, S> {
@@ -90,23 +92,6 @@ impl<K: Key, S: Wire> Store<K, S> {
     }
 }
 
-fn encode<K: Key, S: Wire>(part: &mut Part<K, S>, p: usize, t: Time, everything: bool) -> Result<Vec<Section>> {
-    let (mut writer, mut failed) = (Writer::new(p as u32), None);
-    let gone = part.changed(everything, |key, state, touched| {
-        if failed.is_none() {
-            let aged = state.map(|s| ((t - touched).as_millis(), s));
-            failed = writer.put(key, aged).err();
-        }
-    });
-    match failed {
-        Some(e) => Err(e),
-        None => {
-            part.mark_stored(everything, gone);
-            Ok(writer.finish())
-        }
-    }
-}
-
 impl<K: Key, S: Wire> Stateful for Store<K, S> {
     fn layout(&self) -> &Layout {
         self.layout()
@@ -146,12 +131,25 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
             }
         })
     }
-    fn take_changes(&self, sc: &SparkContext, t: Time, everything: bool) -> Result<Vec<Section>> {
+    fn freeze(&self, sc: &SparkContext, everything: bool) -> Result<()> {
         let store = self.clone();
-        let sections = self.in_tasks(sc, "take_changes", self.partitions(), move |p| {
-            store.between(p, |part| encode(part, p, t, everything))
-        })?;
-        Ok(sections.into_iter().flatten().collect())
+        let freeze = move |p| {
+            store.between(p, |part| part.freeze(everything));
+            Ok(())
+        };
+        self.in_tasks(sc, "freeze", self.partitions(), freeze).map(drop)
+    }
+    fn take_frozen(&self, t: Time) -> Result<Vec<Section>> {
+        let mut sections = Vec::new();
+        for p in 0..self.partitions() {
+            let mut writer = Writer::new(p as u32);
+            let put = |part: &mut Part<K, S>| {
+                part.tell(A_WHILE, |key, state, touched| writer.put(key, state.map(|s| ((t - touched).as_millis(), s))))
+            };
+            self.beside(p, put)?;
+            sections.extend(writer.finish());
+        }
+        Ok(sections)
     }
     fn accepts(&self, stored: &Layout) -> std::result::Result<Vec<String>, String> {
         Ok(decode_stored::<K, S>(stored, self.layout(), &self.migrations())?.changes())

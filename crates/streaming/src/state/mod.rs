@@ -2,10 +2,11 @@
 //!
 //! The payload of a section is a sequence of records: key length (varint), key (postcard), then `n` (varint): 0 for a key
 //! that is gone, else one more than the length of what follows, which is the age (varint: time of the section less the
-//! time of the last touch, in milliseconds) and the state (postcard). A reader that knows neither type can merge them.
+//! time of the last touch, in milliseconds) and the state (postcard).
 mod bits;
 mod decode;
 mod durable;
+mod frozen;
 mod handle;
 mod part;
 mod record;
@@ -105,9 +106,12 @@ pub(crate) trait Stateful: Send + Sync {
     /// Commits or undoes the batch of t in every partition.
     fn settle(&self, t: Time, ok: bool);
     fn stats(&self) -> StateStats;
-    /// Between batches: what changed since the last call, or everything. Encodes in parallel and marks it clean; a caller
-    /// that could not store it asks for everything the next time. `t` is what ages count from.
-    fn take_changes(&self, sc: &SparkContext, t: Time, everything: bool) -> Result<Vec<Section>>;
+    /// Between batches: begins a checkpoint of what changed since the last one began, or of everything, as of now. Marks
+    /// it clean; a caller that could not store it asks for everything the next time.
+    fn freeze(&self, sc: &SparkContext, everything: bool) -> Result<()>;
+    /// Encodes what was frozen, once, on any thread and while batches go on. `t` is what ages count from: when the last
+    /// batch before was.
+    fn take_frozen(&self, t: Time) -> Result<Vec<Section>>;
     /// Whether state of this layout can be loaded; what changes on the way, for the report.
     ///
     /// # Errors

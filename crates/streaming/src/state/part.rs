@@ -3,13 +3,14 @@
 //! Keys and states lie in dense slots; an index of slot numbers, five bytes a key, finds them. What a batch changes goes
 //! on an undo list, the first old value of each slot, so that nothing is copied that is not touched and a batch that
 //! fails leaves no trace. Bits say which slots are on that list, which have changed since the last checkpoint, and which
-//! are in it.
+//! are in it. What of them a checkpoint is still to be told, while batches go on, is [`Frozen`]'s.
 //!
 //! SUBTLE: a record's slot is looked up first for all records of a chunk, then the user's function is called for each.
 //! The cache misses of the lookups, which do not depend on each other, then overlap; one pass took nearly twice as long at
 //! a million keys. It knows no thread, no lock and no RDD.
 use super::{
     bits::Bits,
+    frozen::Frozen,
     handle::{Changes, State},
 };
 use hashbrown::{HashTable, hash_table::Entry};
@@ -45,13 +46,15 @@ pub(super) struct Done {
 
 pub(crate) struct Part<K, S> {
     index: HashTable<u32>,
-    slots: Vec<Slot<K, S>>,
-    free: Vec<u32>,
-    changes: Changes<S>,
-    /// Changed, by batches that were committed, since the last checkpoint.
-    dirty: Bits,
-    /// In the last checkpoint.
-    stored: Bits,
+    pub(super) slots: Vec<Slot<K, S>>,
+    pub(super) free: Vec<u32>,
+    pub(super) changes: Changes<S>,
+    /// Changed, by batches that were committed, since the last checkpoint began.
+    pub(super) dirty: Bits,
+    /// In the last checkpoint, as far as it has been told.
+    pub(super) stored: Bits,
+    /// The checkpoint that has not been told all.
+    pub(super) frozen: Option<Box<Frozen<S>>>,
 }
 
 impl<K, S> Default for Part<K, S> {
@@ -63,6 +66,7 @@ impl<K, S> Default for Part<K, S> {
             changes: Changes::default(),
             dirty: Bits::default(),
             stored: Bits::default(),
+            frozen: None,
         }
     }
 }
@@ -210,14 +214,17 @@ impl<K: Key, S: Wire> Part<K, S> {
     }
     /// What the batch did stays. Visits no slot but those that lost their state.
     pub(super) fn commit(&mut self) {
-        let Changes { old, logged, fresh, gone, live, live_before } = &mut self.changes;
+        let Part { changes: Changes { old, logged, fresh, gone, live, live_before }, dirty, frozen, .. } = self;
         let used = old.len();
-        for (i, _) in old.drain(..) {
+        for (i, cell) in old.drain(..) {
             logged.unset_around(i);
+            if let Some(frozen) = frozen {
+                frozen.keep(i, cell);
+            }
             if i % 8 == 7 && failpoint::seeded("state.dirty-bit-lost") {
                 continue;
             }
-            self.dirty.set(i);
+            dirty.set(i);
         }
         *live_before = *live;
         let (mut fresh, mut gone) = (std::mem::take(fresh), std::mem::take(gone));
@@ -236,9 +243,9 @@ impl<K: Key, S: Wire> Part<K, S> {
         }
         self.changes.trim(used);
     }
-    /// Frees a slot without a state, unless a checkpoint knows its key and has to be told first.
-    fn release(&mut self, i: u32) {
-        if self.stored.has(i) {
+    /// Frees a slot without a state, unless a checkpoint knows its key and has to be told first, or is to be told of it.
+    pub(super) fn release(&mut self, i: u32) {
+        if self.stored.has(i) || self.frozen.as_ref().is_some_and(|frozen| frozen.awaits(i)) {
             return;
         }
         let Part { index, slots, .. } = self;
@@ -249,9 +256,9 @@ impl<K: Key, S: Wire> Part<K, S> {
         }
     }
 
-    /// Moves what there is together if most slots are free. Only while no batch is open.
+    /// Moves what there is together if most slots are free, but not under a checkpoint. Only while no batch is open.
     pub(super) fn tidy(&mut self) {
-        if self.free.len() < SPARE || self.free.len() < self.slots.len() / 2 {
+        if self.free.len() < SPARE || self.free.len() < self.slots.len() / 2 || self.frozen.is_some() {
             return;
         }
         let mut free = Bits::default();
@@ -285,7 +292,7 @@ impl<K: Key, S: Wire> Part<K, S> {
 
     /// Puts a key and its state, or its absence, in, outside of any batch. `clean` says that the checkpoint has it so.
     pub(super) fn put(&mut self, hash: u64, key: K, state: Option<S>, touched: Time, clean: bool) {
-        debug_assert!(!self.is_open(), "the undo list is a batch's");
+        debug_assert!(!self.is_open() && self.frozen.is_none(), "the undo list is a batch's");
         let i = match self.index.find(hash, |&i| self.slots[i as usize].key == key) {
             Some(&i) => i,
             None if state.is_none() && clean => return,
@@ -307,40 +314,6 @@ impl<K: Key, S: Wire> Part<K, S> {
             self.stored.unset(i);
             self.release(i);
         }
-    }
-    /// What a checkpoint has to be told: slots that changed since the last one, or all. The slots that have no state.
-    pub(super) fn changed(&self, everything: bool, mut each: impl FnMut(&K, Option<&S>, Time)) -> Vec<u32> {
-        let mut gone = Vec::new();
-        let mut tell = |i: u32| {
-            let Slot { key, cell } = &self.slots[i as usize];
-            if cell.state.is_none() {
-                gone.push(i);
-                if everything {
-                    return;
-                }
-            }
-            each(key, cell.state.as_ref(), cell.touched);
-        };
-        if everything {
-            (0..self.slots()).for_each(&mut tell);
-        } else {
-            self.dirty.iter().for_each(&mut tell);
-        }
-        gone
-    }
-    /// A checkpoint was told what `changed` said; `gone` is what that returned.
-    pub(super) fn mark_stored(&mut self, everything: bool, gone: Vec<u32>) {
-        if everything {
-            self.stored.set_below(self.slots.len());
-        } else {
-            self.stored.set_all(&self.dirty);
-        }
-        self.dirty.clear();
-        for i in gone {
-            self.stored.unset(i);
-            self.release(i);
-        }
-        self.tidy();
     }
     /// Makes room for so many keys, if there are none.
     pub(super) fn reserve(&mut self, keys: usize) {
@@ -366,11 +339,16 @@ impl<K: Key, S: Wire> Part<K, S> {
             assert_eq!(is_linked, !self.free.contains(&i));
             assert!(is_linked || !(self.dirty.has(i) || self.stored.has(i)));
             // Without a state it waits for a checkpoint to be told.
-            assert_eq!(
-                is_linked && self.get(i).is_none(),
-                is_linked && self.stored.has(i) && self.dirty.has(i) && self.get(i).is_none()
-            );
+            let awaits = self.frozen.as_ref().is_some_and(|frozen| frozen.awaits(i));
+            assert!(is_linked || !awaits);
+            if is_linked && self.get(i).is_none() {
+                assert!(awaits || (self.stored.has(i) && self.dirty.has(i)));
+            }
         }
+    }
+    /// Keys, states, and when they were touched last.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&K, &S, Time)> {
+        self.slots.iter().filter_map(|Slot { key, cell }| Some((key, cell.state.as_ref()?, cell.touched)))
     }
 }
 

@@ -6,9 +6,9 @@
 //! the thread of the batch loop.
 use super::{Layout, part::Part, schema::upgrade::Migration};
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{
-        AtomicBool, AtomicU64,
+        AtomicBool, AtomicU32, AtomicU64,
         Ordering::{Relaxed, SeqCst},
     },
 };
@@ -34,9 +34,19 @@ struct Driver<K: Key, S: Wire> {
     /// Whether `initial` is in, or something that replaces it.
     is_seeded: bool,
 }
+/// A partition behind its lock.
+struct Locked<K, S> {
+    held: Mutex<Held<K, S>>,
+    /// How many are about to take the lock and go before a checkpoint.
+    wanted: AtomicU32,
+    /// Told when none is any more, if a checkpoint waits for it.
+    calm: Condvar,
+}
 /// A partition, and what is known of the batch that changed it last.
 pub(super) struct Held<K, S> {
     part: Part<K, S>,
+    /// A checkpoint waits until nobody else wants it.
+    is_awaited: bool,
     /// The attempt that changed it.
     attempt: u64,
     /// Whether that one is to stay, once known.
@@ -58,7 +68,7 @@ struct Shared<K: Key, S: Wire> {
     kind: &'static str,
     site: Site,
     layout: Layout,
-    parts: Vec<Mutex<Held<K, S>>>,
+    parts: Vec<Locked<K, S>>,
     /// Number of the attempt that is on; odd while none is.
     attempt: AtomicU64,
     is_volatile: AtomicBool,
@@ -77,7 +87,11 @@ impl<K: Key, S: Wire> Clone for Store<K, S> {
 
 impl<K: Key, S: Wire> Store<K, S> {
     pub(crate) fn new(kind: &'static str, site: Site, sc: &SparkContext, partitions: usize) -> Self {
-        let held = || Mutex::new(Held { part: Part::default(), attempt: 0, outcome: None });
+        let locked = || Locked {
+            held: Mutex::new(Held { part: Part::default(), is_awaited: false, attempt: 0, outcome: None }),
+            wanted: 0.into(),
+            calm: Condvar::new(),
+        };
         let driver = Driver {
             sc: sc.clone(),
             batch: None,
@@ -90,7 +104,7 @@ impl<K: Key, S: Wire> Store<K, S> {
             kind,
             site,
             layout: Layout::of::<K, S>(),
-            parts: (0..partitions).map(|_| held()).collect(),
+            parts: (0..partitions).map(|_| locked()).collect(),
             attempt: 1.into(),
             is_volatile: false.into(),
             is_begun: false.into(),
@@ -133,14 +147,43 @@ impl<K: Key, S: Wire> Store<K, S> {
         Error::User(format!("the state of the {} at {}: {what}", self.0.kind, self.0.site).into())
     }
 
-    /// A partition, settled as far as it can be.
+    /// A partition as it is.
     ///
     /// SUBTLE: the user's function runs under this lock. Each partition has one user at a time, so nobody waits for it but
-    /// a second task for the same partition; and a panic under it leaves what the undo list heals.
+    /// a second task for the same partition, and a checkpoint, which lets everybody else go first; and a panic under it
+    /// leaves what the undo list heals.
+    fn enter(&self, p: usize) -> MutexGuard<'_, Held<K, S>> {
+        let Locked { held, wanted, calm } = &self.0.parts[p];
+        wanted.fetch_add(1, SeqCst);
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted.fetch_sub(1, SeqCst) == 1 && std::mem::take(&mut held.is_awaited) {
+            calm.notify_one();
+        }
+        held
+    }
+    /// A partition, settled as far as it can be.
     fn hold(&self, p: usize) -> MutexGuard<'_, Held<K, S>> {
-        let mut held = self.0.parts[p].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.enter(p);
         held.resolve();
         held
+    }
+    /// Does something to a partition again and again until that says it is done, or fails; in between whoever else wants
+    /// the partition has it. A batch may be open.
+    ///
+    /// SUBTLE: a lock that is given back and taken again at once is not seen free by those who sleep for it; so this
+    /// waits until they have had it.
+    pub(super) fn beside(&self, p: usize, mut f: impl FnMut(&mut Part<K, S>) -> Result<bool>) -> Result<()> {
+        let Locked { held, wanted, calm } = &self.0.parts[p];
+        loop {
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            while wanted.load(SeqCst) > 0 {
+                held.is_awaited = true;
+                held = calm.wait(held).unwrap_or_else(PoisonError::into_inner);
+            }
+            if f(&mut held.part)? {
+                return Ok(());
+            }
+        }
     }
     /// A partition outside of any batch.
     pub(super) fn between<R>(&self, p: usize, f: impl FnOnce(&mut Part<K, S>) -> R) -> R {
@@ -231,8 +274,8 @@ impl<K: Key, S: Wire> Store<K, S> {
         }
         // First nobody may enter with the attempt any more; who is inside is waited for.
         let number = self.0.attempt.fetch_add(1, SeqCst);
-        for held in &self.0.parts {
-            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        for p in 0..self.partitions() {
+            let mut held = self.enter(p);
             if held.attempt == number && held.outcome.is_none() {
                 held.outcome = Some(ok || failpoint::seeded("state.undo-dropped"));
             }

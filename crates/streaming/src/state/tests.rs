@@ -7,6 +7,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::OnceLock,
 };
+use winterbourne_base::thread;
 use winterbourne_engine::{Error, Key, Site, SparkConf, Wire, hash};
 
 /// What is done with a key.
@@ -25,11 +26,18 @@ enum Op {
 enum Step {
     /// A batch: first so many attempts that fail after so many operations each, a panic at the end or not; then whether
     /// the last one is committed.
-    Batch { ops: Vec<(u8, Op)>, failures: Vec<(u8, bool)>, twice: bool, commit: bool },
-    /// A checkpoint of what changed, or of everything.
+    /// Whenever nobody is in a partition, the checkpoint that was begun is told so many records of it.
+    Batch { ops: Vec<(u8, Op)>, failures: Vec<(u8, bool)>, twice: bool, commit: bool, tells: usize },
+    /// A checkpoint of what changed, or of everything, all of it at once.
     Take { everything: bool },
-    /// The process ends and comes back with so many partitions, after a last checkpoint.
-    Restart { partitions: usize },
+    /// The same, but only begun.
+    Freeze { everything: bool },
+    /// It goes on, with so many records of each partition.
+    Tell(usize),
+    /// It cannot be encoded after so many, or cannot be written.
+    Fail(usize),
+    /// The process ends, after a last checkpoint or in a crash, and comes back with so many partitions.
+    Restart { partitions: usize, crash: bool },
 }
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
@@ -46,11 +54,18 @@ fn step() -> impl Strategy<Value = Step> {
         prop::collection::vec((any::<u8>(), any::<bool>()), 0..3),
         any::<bool>(),
         prop::bool::weighted(0.8),
+        prop_oneof![Just(0usize), 1usize..4],
     );
+    let batch =
+        batch.prop_map(|(ops, failures, twice, commit, tells)| Step::Batch { ops, failures, twice, commit, tells });
+    let restart = (1usize..6, any::<bool>());
     prop_oneof![
-        6 => batch.prop_map(|(ops, failures, twice, commit)| Step::Batch { ops, failures, twice, commit }),
-        2 => any::<bool>().prop_map(|everything| Step::Take { everything }),
-        1 => (1usize..6).prop_map(|partitions| Step::Restart { partitions }),
+        9 => batch,
+        1 => any::<bool>().prop_map(|everything| Step::Take { everything }),
+        4 => prop::bool::weighted(0.2).prop_map(|everything| Step::Freeze { everything }),
+        2 => (1usize..9).prop_map(Step::Tell),
+        1 => (0usize..9).prop_map(Step::Fail),
+        1 => restart.prop_map(|(partitions, crash)| Step::Restart { partitions, crash }),
     ]
 }
 
@@ -121,27 +136,55 @@ struct World<S: Sample> {
     /// What the checkpoints add up to: encoded key to record.
     disk: BTreeMap<Vec<u8>, (u64, Vec<u8>)>,
     disk_time: Time,
+    disk_model: Model<S>,
+    telling: Option<Telling<S>>,
+    /// A checkpoint failed: the next one is of everything.
+    owes_everything: bool,
     now: Time,
+}
+/// A checkpoint that was begun: what it is to hold, and for each partition what it was told until it is done.
+struct Telling<S> {
+    model: Model<S>,
+    time: Time,
+    everything: bool,
+    writers: Vec<Option<record::Writer>>,
+    sections: Vec<Section>,
 }
 impl<S: Sample> World<S> {
     fn new() -> Self {
         let sc = SparkContext::new(SparkConf::empty().set_app_name("test").set_master("local[2]")).unwrap();
         let store = Store::new("test", Site::caller(), &sc, 3);
         let now = Time::from_millis(1_000);
-        World { sc, store, model: Model::new(), before: Model::new(), disk: BTreeMap::new(), disk_time: now, now }
+        World {
+            sc,
+            store,
+            model: Model::new(),
+            before: Model::new(),
+            disk: BTreeMap::new(),
+            disk_time: now,
+            disk_model: Model::new(),
+            telling: None,
+            owes_everything: false,
+            now,
+        }
     }
     fn run(&mut self, steps: &[Step]) {
         for step in steps {
             self.now += winterbourne_base::time::seconds(1);
             match step {
-                Step::Batch { ops, failures, twice, commit } => self.batch(ops, failures, *twice, *commit),
+                Step::Batch { ops, failures, twice, commit, tells } => {
+                    self.batch(ops, failures, *twice, *commit, *tells);
+                }
                 Step::Take { everything } => self.take(*everything),
-                Step::Restart { partitions } => self.restart(*partitions),
+                Step::Freeze { everything } => self.freeze(*everything),
+                Step::Tell(most) => self.tell(*most),
+                Step::Fail(after) => self.fail(*after),
+                Step::Restart { partitions, crash } => self.restart(*partitions, *crash),
             }
             self.check();
         }
     }
-    fn batch(&mut self, ops: &[(u8, Op)], failures: &[(u8, bool)], twice: bool, commit: bool) {
+    fn batch(&mut self, ops: &[(u8, Op)], failures: &[(u8, bool)], twice: bool, commit: bool, tells: usize) {
         let (n, now) = (self.store.partitions(), self.now);
         self.store.begin(now);
         let a = self.store.attempt(now).unwrap();
@@ -161,6 +204,7 @@ impl<S: Sample> World<S> {
                 };
                 let failed = catch_unwind(AssertUnwindSafe(attempt));
                 assert!(failed.is_err() || failed.unwrap().is_err());
+                self.tell(tells);
             }
             for _ in 0..=usize::from(twice) {
                 let apply = |part: &mut Part<String, S>| {
@@ -168,10 +212,12 @@ impl<S: Sample> World<S> {
                     Ok(())
                 };
                 self.store.apply(p, a, &done, apply).unwrap();
+                self.tell(tells);
             }
         }
         let stats = self.store.stats();
         self.store.settle(now, commit);
+        self.tell(tells);
         assert!(self.store.page(0, a, 0, 1).is_err());
         if commit {
             self.before.clone_from(&self.model);
@@ -184,19 +230,50 @@ impl<S: Sample> World<S> {
             assert!(stats.changed >= least.len() as u64, "{stats:?} {least:?}");
         }
     }
-    fn take(&mut self, everything: bool) {
-        let sections = self.store.take_changes(&self.sc, self.now, everything).unwrap();
+    fn freeze(&mut self, everything: bool) {
+        // One at a time.
+        self.tell(usize::MAX);
+        let everything = everything || std::mem::take(&mut self.owes_everything);
+        self.store.freeze(&self.sc, everything).unwrap();
+        let writers = (0..self.store.partitions()).map(|p| Some(record::Writer::new(p as u32))).collect();
+        let (model, time) = (self.model.clone(), self.now);
+        self.telling = Some(Telling { model, time, everything, writers, sections: Vec::new() });
+    }
+    /// Goes on with the checkpoint that was begun, in each partition with so many records.
+    fn tell(&mut self, most: usize) {
+        let Some(telling) = self.telling.as_mut().filter(|_| most > 0) else { return };
+        for p in 0..self.store.partitions() {
+            let Some(mut writer) = telling.writers[p].take() else { continue };
+            let (mut is_done, mut count) = (false, 0);
+            let mut put = |key: &String, state: Option<&S>, touched: Time| {
+                count += 1;
+                writer.put(key, state.map(|s| ((telling.time - touched).as_millis(), s)))
+            };
+            let once = |part: &mut Part<String, S>| part.tell(most, &mut put).map(|done| is_done = done).map(|()| true);
+            self.store.beside(p, once).unwrap();
+            assert!(count <= most && (is_done || count == most || telling.everything));
+            if is_done { telling.sections.extend(writer.finish()) } else { telling.writers[p] = Some(writer) }
+        }
+        if telling.writers.iter().all(Option::is_none) {
+            self.told();
+        }
+    }
+    /// The checkpoint has been told all: it is the state of when it was begun.
+    fn told(&mut self) {
+        let Telling { model, time, everything, sections, .. } = self.telling.take().unwrap();
         if everything {
             self.disk.clear();
         }
         // Ages are kept as of the last checkpoint, as whoever merges checkpoints would.
-        let passed = (self.now - self.disk_time).as_millis();
+        let passed = (time - self.disk_time).as_millis();
         self.disk.values_mut().for_each(|(age, _)| *age += passed);
-        self.disk_time = self.now;
+        self.disk_time = time;
+        let mut told = std::collections::BTreeSet::new();
         for section in &sections {
             let mut reader = record::Reader::new(&section.bytes);
             while let Some(record) = reader.next() {
                 let record::Record { key, state } = record.unwrap();
+                assert!(told.insert(key.to_vec()), "no key is told twice");
                 match state {
                     Some((age, state)) => drop(self.disk.insert(key.to_vec(), (age, state.to_vec()))),
                     // Only what a checkpoint knows is taken back.
@@ -206,15 +283,40 @@ impl<S: Sample> World<S> {
         }
         let on_disk: Model<S> = (self.disk.iter())
             .map(|(key, (age, state))| {
-                let touched = self.now - winterbourne_base::time::milliseconds(*age);
+                let touched = time - winterbourne_base::time::milliseconds(*age);
                 (postcard::from_bytes(key).unwrap(), (postcard::from_bytes(state).unwrap(), touched))
             })
             .collect();
-        assert_eq!(on_disk, self.model);
-        assert!(self.store.take_changes(&self.sc, self.now, false).unwrap().is_empty());
+        assert_eq!(on_disk, model);
+        self.disk_model = model;
     }
-    fn restart(&mut self, partitions: usize) {
-        self.take(false);
+    fn take(&mut self, everything: bool) {
+        self.freeze(everything);
+        self.tell(usize::MAX);
+        assert_eq!(self.disk_model, self.model);
+        assert!(take(&self.store, &self.sc, self.now, false).unwrap().is_empty());
+    }
+    fn fail(&mut self, after: usize) {
+        if self.telling.take().is_none() {
+            return;
+        }
+        let mut count = 0;
+        let failed = self.store.beside(0, |part| {
+            part.tell(usize::MAX, |_, _, _| {
+                count += 1;
+                if count > after { Err(Error::User("as asked".into())) } else { Ok(()) }
+            })
+        });
+        // Or it was told all, and could not be written.
+        assert_eq!(failed.is_err(), count > after);
+        self.owes_everything = true;
+    }
+    fn restart(&mut self, partitions: usize, crash: bool) {
+        if !crash {
+            self.take(false);
+        }
+        (self.telling, self.owes_everything) = (None, false);
+        self.model.clone_from(&self.disk_model);
         self.store = Store::new("test", Site::caller(), &self.sc, partitions);
         let sections = sections(&self.disk);
         let stored = Stored { layout: self.store.layout().clone(), time: self.disk_time, records: self.disk.len() };
@@ -222,21 +324,31 @@ impl<S: Sample> World<S> {
             self.store.load(&self.sc, &stored, file.len(), Arc::new(move |i| Ok(file[i].clone()))).unwrap();
         }
         self.before.clone_from(&self.model);
-        assert!(self.store.take_changes(&self.sc, self.now, false).unwrap().is_empty());
+        assert!(take(&self.store, &self.sc, self.now, false).unwrap().is_empty());
     }
     fn check(&self) {
         let mut found = Model::new();
         for p in 0..self.store.partitions() {
             self.store.between(p, |part| {
                 part.check();
-                part.changed(true, |key, state, touched| {
+                for (key, state, touched) in part.all() {
                     assert_eq!(hash::partition(hash::of(key), self.store.partitions()), p);
-                    found.insert(key.clone(), (state.unwrap().clone(), touched));
-                });
+                    found.insert(key.clone(), (state.clone(), touched));
+                }
             });
         }
         assert_eq!(found, self.model);
     }
+}
+/// A checkpoint, all of it at once.
+fn take<K: Key, S: Wire>(
+    store: &Store<K, S>,
+    sc: &SparkContext,
+    t: Time,
+    everything: bool,
+) -> winterbourne_engine::Result<Vec<Section>> {
+    store.freeze(sc, everything)?;
+    store.take_frozen(t)
 }
 /// Sections of a few records each, a key that comes back after it went included.
 fn sections(disk: &BTreeMap<Vec<u8>, (u64, Vec<u8>)>) -> [Vec<Section>; 3] {
@@ -264,7 +376,7 @@ fn sections(disk: &BTreeMap<Vec<u8>, (u64, Vec<u8>)>) -> [Vec<Section>; 3] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn a_store_is_its_model(steps in prop::collection::vec(step(), 1..30)) {
         World::<u64>::new().run(&steps);
@@ -277,7 +389,7 @@ proptest! {
     fn damaged_sections_are_an_error_or_read_as_something(flips in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4), cut: usize) {
         let store = filled(50);
         let sc = store.spark_context();
-        let mut sections = store.take_changes(&sc, Time::from_millis(5), true).unwrap();
+        let mut sections = take(&store, &sc, Time::from_millis(5), true).unwrap();
         let bytes = &mut sections[0].bytes;
         for (at, with) in flips {
             let at = at % bytes.len();
@@ -323,7 +435,7 @@ fn put_all<K: Key, S: Wire>(store: &Store<K, S>, all: impl IntoIterator<Item = (
 fn a_section_that_ends_early_or_holds_too_much_names_its_operator() {
     let store = filled(3);
     let sc = store.spark_context();
-    let good = store.take_changes(&sc, Time::from_millis(1), true).unwrap().remove(0);
+    let good = take(&store, &sc, Time::from_millis(1), true).unwrap().remove(0);
     let load = |change: fn(&mut Section)| {
         let mut bad = good.clone();
         change(&mut bad);
@@ -362,16 +474,85 @@ fn memory_of_removed_keys_is_used_again_and_given_back() {
     // What a checkpoint knows stays until the next one has been told.
     let sc = store.spark_context();
     let told = |everything| -> u32 {
-        store.take_changes(&sc, Time::from_millis(1), everything).unwrap().iter().map(|s| s.records).sum()
+        take(&store, &sc, Time::from_millis(1), everything).unwrap().iter().map(|s| s.records).sum()
     };
     assert_eq!(told(true), 200);
     put_all(&store, gone(900..1_000));
     put_all(&store, gone(2_000..2_050));
     assert_eq!((store.stats().keys, slots(&store)), (50, 200));
     assert_eq!((told(false), told(false)), (150, 0));
+    // Slots are moved between batches.
+    put_all(&store, []);
     assert_eq!((store.stats().keys, slots(&store)), (50, 50));
     store.clear();
     assert_eq!((store.stats(), told(true)), (StateStats::default(), 0));
+}
+/// As it is in a program: the checkpoint's thread among tasks and batches.
+#[test]
+fn a_checkpoint_is_the_state_of_its_batch_whatever_runs_beside_it() {
+    let keys = 10 * 1024;
+    let store = filled(keys);
+    let sc = store.spark_context();
+    let mut expect: BTreeMap<String, Vec<u64>> = (0..keys).map(|i| (i.to_string(), vec![i; 3])).collect();
+    let mut disk: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for round in 0..6u64 {
+        store.freeze(&sc, round == 3).unwrap();
+        if round == 3 {
+            disk.clear();
+        }
+        let frozen = expect.clone();
+        let beside = store.clone();
+        let teller = thread::spawn("teller", move || beside.take_frozen(Time::from_millis(1)).unwrap()).unwrap();
+        for batch in 0..4u64 {
+            // Some go, some change, some come back.
+            let state = |i: u64| (!(i + round + batch).is_multiple_of(5)).then(|| vec![i, round, batch]);
+            let some: Vec<_> = (0..keys).skip(batch as usize).step_by(3).map(|i| (i.to_string(), state(i))).collect();
+            put_all(&store, some.clone());
+            for (key, state) in some {
+                match state {
+                    Some(state) => drop(expect.insert(key, state)),
+                    None => drop(expect.remove(&key)),
+                }
+            }
+        }
+        for section in teller.join().unwrap() {
+            let mut reader = record::Reader::new(&section.bytes);
+            while let Some(Some(record::Record { key, state })) = reader.next() {
+                let key: String = postcard::from_bytes(key).unwrap();
+                match state {
+                    Some((_, state)) => drop(disk.insert(key, postcard::from_bytes(state).unwrap())),
+                    None => assert!(disk.remove(&key).is_some()),
+                }
+            }
+        }
+        assert_eq!(disk, frozen);
+        store.between(0, |part| part.check());
+    }
+}
+#[test]
+fn a_panic_while_it_is_told_leaves_the_next_checkpoint_whole() {
+    let store = filled(100);
+    let sc = store.spark_context();
+    store.freeze(&sc, false).unwrap();
+    let panics = || {
+        store.beside(0, |part| {
+            let mut count = 0;
+            part.tell(usize::MAX, |_, _, _| {
+                count += 1;
+                assert!(count < 50, "as asked");
+                Ok(())
+            })
+        })
+    };
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    put_all(&store, (0..80).map(|i: u64| (i.to_string(), None)));
+    let sections = take(&store, &sc, Time::from_millis(1), true).unwrap();
+    assert_eq!(sections.iter().map(|s| s.records).sum::<u32>(), 20);
+    put_all(&store, []);
+    store.between(0, |part| {
+        part.check();
+        assert_eq!((part.len(), part.slots()), (20, 20));
+    });
 }
 #[test]
 fn a_state_that_does_not_serialise_is_an_error_of_its_operator() {
@@ -385,6 +566,6 @@ fn a_state_that_does_not_serialise_is_an_error_of_its_operator() {
     let sc = SparkContext::new(SparkConf::empty().set_app_name("test")).unwrap();
     let store = Store::<u8, Odd>::new("test", Site::caller(), &sc, 1);
     put_all(&store, [(1, Some(Odd))]);
-    let said = store.take_changes(&sc, Time::from_millis(1), false).map(drop).unwrap_err().to_string();
+    let said = take(&store, &sc, Time::from_millis(1), false).map(drop).unwrap_err().to_string();
     assert!(said.contains("Odd does not serialise"), "{said}");
 }

@@ -16,8 +16,8 @@ use std::{
 use winterbourne_base::{ManualClock, SparkConf, Time};
 use winterbourne_engine::{BoxError, Data, Rdd, SparkContext};
 use winterbourne_streaming::{
-    BatchEntry, BatchInfo, BatchLog, DStream, Duration, Input, Intake, Planned, RddQueue, Receiver, ReceiverInfo,
-    StreamingContext, StreamingEvent, Supply, Tick, seconds,
+    BatchEntry, BatchInfo, BatchLog, DStream, Duration, Error, Input, Intake, Planned, RddQueue, Receiver,
+    ReceiverInfo, StreamingContext, StreamingEvent, StreamingState, Supply, Tick, seconds,
 };
 use winterbourne_testkit::{StreamTester, TEST_START};
 
@@ -171,6 +171,17 @@ impl<T: Data> Input<T> for Given<T> {
     fn supply(&self) -> Supply {
         if self.0.is_empty() { Supply::Ended } else { Supply::Waiting }
     }
+}
+
+/// What `start` says of a graph; all of it is said of lines in `file`.
+#[track_caller]
+pub(crate) fn refused(file: &str, build: impl FnOnce(&StreamTester)) -> Vec<String> {
+    let mut tester = tester(&[]);
+    build(&tester);
+    let Err(Error::Graph(errors)) = tester.step() else { panic!("started") };
+    assert_eq!(tester.context().state(), StreamingState::Initialized);
+    assert!(errors.iter().all(|e| e.site.file().ends_with(file)), "a site is not the user's: {errors:?}");
+    errors.into_iter().map(|e| e.what).collect()
 }
 
 /// Feeds batches to an operator, two partitions each; what comes out, batch by batch.

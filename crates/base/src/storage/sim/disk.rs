@@ -55,7 +55,7 @@ impl Disk {
     pub(super) fn read(&self, name: &str) -> io::Result<&[u8]> {
         self.powered()?;
         let content = self.names.get(name).and_then(|file| self.files.get(file)).ok_or_else(|| absent(name))?;
-        Ok(&content.seen)
+        Ok(content.seen())
     }
 
     pub(super) fn len(&self, name: &str) -> io::Result<u64> {
@@ -77,7 +77,7 @@ impl Disk {
 
     fn room(&self) -> Option<u64> {
         let contents = self.names.values().filter_map(|file| self.files.get(file));
-        let used: u64 = contents.map(|content| content.seen.len() as u64).sum();
+        let used: u64 = contents.map(|content| content.written() as u64).sum();
         self.capacity.map(|capacity| capacity.saturating_sub(used))
     }
 
@@ -112,7 +112,7 @@ impl Disk {
         let failing = due(&mut self.fail_write);
         let part = if failing { self.dice.up_to(bytes.len()) } else { bytes.len() };
         let content = self.files.get_mut(&file).ok_or_else(|| absent(name))?;
-        content.seen.extend_from_slice(&bytes[..part.min(room)]);
+        content.append(&bytes[..part.min(room)]);
         if failing {
             Err(io::Error::other(format!("sim:{name}: this write was to fail")))
         } else if room < bytes.len() {
@@ -120,6 +120,25 @@ impl Disk {
         } else {
             Ok(())
         }
+    }
+
+    /// A longer file, with zeros. One that fails may be longer than before.
+    pub(super) fn reserve(&mut self, file: u64, name: &str, to: u64) -> io::Result<()> {
+        self.change()?;
+        self.writes += 1;
+        let failing = due(&mut self.fail_write);
+        let content = self.files.get_mut(&file).ok_or_else(|| absent(name))?;
+        let to = usize::try_from(to).map_err(io::Error::other)?;
+        let missing = to.saturating_sub(content.seen().len());
+        content.reserve(if failing { to - missing + self.dice.up_to(missing) } else { to });
+        if failing { Err(io::Error::other(format!("sim:{name}: this write was to fail"))) } else { Ok(()) }
+    }
+
+    /// Cuts off what is only reserved, and syncs.
+    pub(super) fn seal(&mut self, file: u64, name: &str) -> io::Result<()> {
+        self.change()?;
+        self.files.get_mut(&file).ok_or_else(|| absent(name))?.give_back();
+        self.sync(file, name)
     }
 
     pub(super) fn sync(&mut self, file: u64, name: &str) -> io::Result<()> {
@@ -185,7 +204,7 @@ impl Disk {
             .filter(|_| len <= found)
             .ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, format!("sim:{name}: it has only {found} bytes")))?;
         self.change()?;
-        self.files.get_mut(&file).ok_or_else(|| absent(name))?.seen.truncate(to);
+        self.files.get_mut(&file).ok_or_else(|| absent(name))?.cut(to);
         self.sync(file, name)
     }
 

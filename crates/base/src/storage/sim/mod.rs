@@ -2,8 +2,9 @@
 //!
 //! Its promises are exactly those of [`Storage`], no kinder: what was written and not synced is lost wholly, in part or
 //! in pieces; a name that was made and not synced comes back or does not; what a failed sync was to make durable stays
-//! readable and is lost all the same. All of it follows from one seed. A real disk is seldom that bad, so code that
-//! survives this one survives a real one.
+//! readable and is lost all the same; a file that was made longer ahead of its content is so after a crash, in part, or
+//! not. All of it follows from one seed. A real disk is seldom that bad, so code that survives this one survives a real
+//! one.
 //!
 //! Not simulated: directories (they need no care of their own here), and reads that fail.
 
@@ -106,7 +107,7 @@ impl SimStorage {
         self.disk().syncs
     }
 
-    /// How many writes to files there were, those that failed included.
+    /// How many writes to files there were, reserving and those that failed included.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.disk().writes
@@ -225,5 +226,13 @@ impl AppendFile for SimFile {
 
     fn len(&self) -> u64 {
         self.len
+    }
+
+    fn reserve(&mut self, to: u64) -> io::Result<()> {
+        self.with(|disk| disk.reserve(self.file, &self.name, to))
+    }
+
+    fn seal(&mut self) -> io::Result<()> {
+        self.with(|disk| disk.seal(self.file, &self.name))
     }
 }

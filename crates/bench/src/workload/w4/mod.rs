@@ -1,5 +1,5 @@
 //! W4: state of many keys, some of them updated in each batch; without checkpoints, with one in each batch, and with one
-//! in every tenth.
+//! in every tenth; with that one also without a pause, so that later batches run beside its writing.
 pub(crate) mod program;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     scratch::Scratch,
     stats::{median, percentile},
 };
-use program::{Kind, Program};
+use program::{Kind, Lap, Program};
 use std::{
     thread,
     time::{Duration, Instant},
@@ -25,13 +25,14 @@ pub(crate) fn run(args: &Args, out: Out) -> Result {
     for _ in 0..args.rounds(1) {
         for keys in &sizes {
             for kind in Kind::ALL {
-                for every in [None, Some(1), Some(10)] {
-                    let name = match every {
-                        None => kind.name().to_owned(),
-                        Some(n) => format!("{}, checkpoint {n}", kind.name()),
+                for (every, waits) in [(None, true), (Some(1), true), (Some(10), true), (Some(10), false)] {
+                    let name = match (every, waits) {
+                        (None, _) => kind.name().to_owned(),
+                        (Some(n), true) => format!("{}, checkpoint {n}", kind.name()),
+                        (Some(n), false) => format!("{}, checkpoint {n}, no pause", kind.name()),
                     };
                     if args.wants(&name) {
-                        out(measured(args, &name, *keys, kind, every)?);
+                        out(measured(args, &name, *keys, kind, every, waits)?);
                     }
                 }
             }
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &Args, out: Out) -> Result {
     Ok(())
 }
 
-fn measured(args: &Args, name: &str, keys: u64, kind: Kind, every: Option<u64>) -> Result<Row> {
+fn measured(args: &Args, name: &str, keys: u64, kind: Kind, every: Option<u64>, waits: bool) -> Result<Row> {
     let (updates, threads) = (args.n.unwrap_or(100_000), args.threads());
     let scratch = Scratch::new(args)?;
     let kept = every.map(|n| (scratch.path(), n));
@@ -56,7 +57,7 @@ fn measured(args: &Args, name: &str, keys: u64, kind: Kind, every: Option<u64>) 
     let (done, spent) = measure(|| -> Result {
         for _ in 0..batches {
             let begun = Instant::now();
-            laps.push(run.step()?);
+            laps.push(run.step_on(waits)?);
             // The rest of the batch interval, which belongs to whatever works in the background.
             thread::sleep(interval.saturating_sub(begun.elapsed()));
         }
@@ -77,13 +78,16 @@ fn measured(args: &Args, name: &str, keys: u64, kind: Kind, every: Option<u64>) 
         .more("batch_ms_p50", p50)
         .more("batch_ms_p99", p99);
     let Some(durable) = durable else { return Ok(row) };
-    let ms = |is_checkpoint: bool| laps.iter().filter(move |l| l.is_checkpoint == is_checkpoint).map(|l| l.ms);
-    let (mut plain, mut checkpoint): (Vec<f64>, Vec<f64>) = (ms(false).collect(), ms(true).collect());
+    let ms = |of: fn(&Lap) -> bool| -> Vec<f64> { laps.iter().filter(|l| of(l)).map(|l| l.ms).collect() };
+    let (mut plain, mut checkpoint) = (ms(|l| !l.is_checkpoint && !l.is_beside), ms(|l| l.is_checkpoint));
+    let mut beside = ms(|l| !l.is_checkpoint && l.is_beside);
     let mut written: Vec<f64> = laps.iter().filter(|l| l.is_checkpoint).map(|l| l.written_ms).collect();
     Ok(row
         .more("checkpoints", checkpoint.len())
         .more("plain_ms_p50", median(&mut plain))
         .more("checkpoint_ms_p50", median(&mut checkpoint))
+        .more("beside", beside.len())
+        .more("beside_ms_p50", median(&mut beside))
         .more("written_ms_p50", median(&mut written))
         .more("checkpoint_bytes", durable.checkpoint_bytes)
         .more("syncs", durable.log_syncs - syncs)

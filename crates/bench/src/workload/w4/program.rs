@@ -152,6 +152,8 @@ pub(crate) struct Lap {
     pub(crate) is_checkpoint: bool,
     /// From the end of the batch until its checkpoint was written.
     pub(crate) written_ms: f64,
+    /// It began while a checkpoint was being written, or files were merged.
+    pub(crate) is_beside: bool,
 }
 
 /// The program as it runs.
@@ -164,15 +166,20 @@ pub(crate) struct Run {
 impl Run {
     /// One batch; then, if a checkpoint was taken, the wait until it is written, which belongs to no batch.
     pub(crate) fn step(&mut self) -> Result<Lap> {
+        self.step_on(true)
+    }
+    /// As [`step`](Self::step), waiting or not.
+    pub(crate) fn step_on(&mut self, waits: bool) -> Result<Lap> {
+        let is_beside = self.durable().is_some_and(|d| d.checkpoint_begun > d.last_checkpoint);
         let begun = Instant::now();
         let time = self.steps.step()?;
         let ended = Instant::now();
         let ms = (ended - begun).as_secs_f64() * 1e3;
         let is_checkpoint = self.durable().is_some_and(|d| d.checkpoint_begun == Some(time));
-        if is_checkpoint {
+        if is_checkpoint && waits {
             self.await_written()?;
         }
-        Ok(Lap { ms, is_checkpoint, written_ms: ended.elapsed().as_secs_f64() * 1e3 })
+        Ok(Lap { ms, is_checkpoint, written_ms: ended.elapsed().as_secs_f64() * 1e3, is_beside })
     }
     fn await_written(&self) -> Result {
         let (Some(directory), Some(durable)) = (&self.directory, self.durable()) else { return Ok(()) };

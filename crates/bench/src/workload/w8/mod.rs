@@ -83,11 +83,10 @@ fn start(args: &Args, role: &str, keys: u64, at: &Path) -> Result<Helper> {
 fn state_bytes(at: &Path) -> Result<u64> {
     state_files(at)?.iter().map(|f| Ok(fs::metadata(f)?.len())).sum()
 }
-/// The files that the last checkpoint is made of, oldest first. What they have been merged into by then is the second
-/// file of its number, and belongs to the checkpoint that was not taken any more.
+/// The files that the last checkpoint is made of, oldest first.
 fn state_files(at: &Path) -> Result<Vec<PathBuf>> {
     let files = fs::read_dir(at.join("state"))?.map(|f| Ok(f?.path())).collect::<Result<Vec<_>>>()?;
-    let mut files: Vec<PathBuf> = files.into_iter().filter(|f| f.to_string_lossy().ends_with("-0.state")).collect();
+    let mut files: Vec<PathBuf> = files.into_iter().filter(|f| f.to_string_lossy().ends_with(".state")).collect();
     files.sort();
     Ok(files)
 }
