@@ -23,7 +23,7 @@ use std::{
 pub(crate) struct How<T: Data> {
     /// In blocks of this context, not in files of the checkpoint directory.
     in_blocks: bool,
-    write: fn(&Arc<Op<T>>, Site, &SparkContext) -> Result<After<T>>,
+    write: Write<T>,
 }
 impl<T: Data> Clone for How<T> {
     fn clone(&self) -> Self {
@@ -31,6 +31,7 @@ impl<T: Data> Clone for How<T> {
     }
 }
 impl<T: Data> Copy for How<T> {}
+type Write<T> = fn(&Arc<Op<T>>, Site, &SparkContext) -> Result<After<T>>;
 /// What a node is after its checkpoint: where that is, if in files, and what it is computed from now, if not from the same.
 type After<T> = (Option<PathBuf>, Option<Body<T>>);
 
