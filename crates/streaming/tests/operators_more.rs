@@ -358,7 +358,11 @@ fn a_partition_that_is_tried_again_has_the_same_id() {
     tester.step().unwrap();
     let mut by_id: BTreeMap<OutputPartition, Vec<Vec<u64>>> = BTreeMap::new();
     written.lock().unwrap().drain(..).for_each(|(id, r)| by_id.entry(id).or_default().push(r));
-    assert_eq!(by_id.into_values().collect::<Vec<_>>(), [vec![vec![1], vec![1]], vec![vec![2], vec![2]]]);
+    let by_partition: Vec<_> = by_id.into_iter().map(|(id, r)| (id.partition, r)).collect();
+    let [(0, first), (1, second)] = &by_partition[..] else { panic!("one id for each partition: {by_partition:?}") };
+    assert_eq!(second, &[[2], [2]]);
+    // Whether partition 0 began before partition 1 failed its attempt is not ours to say.
+    assert!(matches!(first.len(), 1 | 2) && first.iter().all(|r| r == &[1]), "{first:?}");
 }
 #[test]
 fn an_error_before_foreach_partition_lets_it_write_nothing() {
