@@ -5,6 +5,7 @@
 //! - [`process`]: other programs, fed and read through pipes;
 //! - [`mod@thread`] and [`signal`]: named threads, and what Ctrl-C means;
 //! - [`storage`] and [`journal`]: the only way to keep something, on a disk or a simulated one, and records in order;
+//! - [`scratch`]: private directories for files that need not outlive the process;
 //! - [`failpoint`]: places where tests let a process die;
 //! - [`memory`]: what becomes of freed memory;
 //! - [`conf`]: the registry of configuration keys and [`SparkConf`].
@@ -24,6 +25,7 @@ pub mod failpoint;
 pub mod journal;
 pub mod memory;
 pub mod process;
+pub mod scratch;
 pub mod signal;
 pub mod storage;
 pub mod thread;

@@ -16,6 +16,10 @@ pub struct Counters {
     pub skipped_records: AtomicU64,
     /// Numbers of attempts at tasks that were given out.
     pub(crate) attempts: AtomicU64,
+    /// Cached blocks that left memory to make room for others, to disk or for good.
+    pub evicted_blocks: AtomicU64,
+    /// Cached blocks on disk that could not be read any more.
+    pub lost_blocks: AtomicU64,
 }
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, n: u64) {

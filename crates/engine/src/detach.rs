@@ -5,20 +5,72 @@
 //! when it is first stored. That is impossible by trait for any type, hence: a `Text` is recognised by its type; anything
 //! else is walked with a serializer that writes nothing, on which a pinned `Text` leaves a mark; only what is marked is
 //! rebuilt, by one round trip through bytes.
-use crate::{Data, Key, Text, Wire};
-use serde::ser::{self, Serialize};
+use crate::{Data, Key, Text, Wire, walk::Walk};
 use std::{
     any::{Any, TypeId},
-    cell::Cell,
-    fmt::{self, Display},
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    sync::Arc,
 };
 
-thread_local! { static PINNED: Cell<bool> = const { Cell::new(false) }; }
+thread_local! {
+    static PINNED: Cell<bool> = const { Cell::new(false) };
+    static COUNTED: RefCell<Option<Pins>> = const { RefCell::new(None) };
+}
 
-/// Told by [`Text`] when it is serialised and holds a buffer.
+/// Told by [`Text`] when it is serialised and holds a buffer longer than itself.
 #[inline]
-pub(crate) fn mark() {
-    PINNED.set(true);
+pub(crate) fn mark(buffer: &Arc<String>, used: usize) {
+    // While pins are counted the flag is up already.
+    if PINNED.replace(true) {
+        COUNTED.with_borrow_mut(|c| c.iter_mut().for_each(|pins| pins.add(buffer, used)));
+    }
+}
+
+/// The read buffers that some records keep alive.
+#[derive(Default)]
+pub(crate) struct Pins {
+    /// How many bytes of them are used.
+    pub(crate) live: u64,
+    /// How long they are together.
+    pub(crate) held: u64,
+    /// By address. Records come in the order of their buffers, so the last one is mostly the one.
+    known: HashMap<usize, (), crate::hash::FixedState>,
+    last: usize,
+}
+impl Pins {
+    fn add(&mut self, buffer: &Arc<String>, used: usize) {
+        let address = Arc::as_ptr(buffer).addr();
+        self.live += used as u64;
+        if self.last != address {
+            self.last = address;
+            if self.known.insert(address, ()).is_none() {
+                self.held += buffer.len() as u64;
+            }
+        }
+    }
+    /// Adds what texts hold; whether the records are texts.
+    pub(crate) fn add_texts<T: Data>(&mut self, records: &[T]) -> bool {
+        if TypeId::of::<T>() != TypeId::of::<Text>() {
+            return false;
+        }
+        for x in records {
+            let text = (x as &dyn Any).downcast_ref::<Text>().expect("the same type");
+            text.pin().into_iter().for_each(|(buffer, used)| self.add(buffer, used));
+        }
+        true
+    }
+    /// Adds what is found on a walk through records that may hold texts.
+    pub(crate) fn add_walked<T: Wire>(&mut self, records: &[T]) {
+        PINNED.set(true);
+        COUNTED.set(Some(std::mem::take(self)));
+        for x in records {
+            // One that refuses is not known to hold anything.
+            let _ = x.serialize(Walk(()));
+        }
+        PINNED.set(false);
+        *self = COUNTED.take().expect("put there above");
+    }
 }
 
 /// The key, holding no buffer larger than itself. What does not survive a round trip (skipped fields, formats of its own)
@@ -80,7 +132,7 @@ fn rebuilt<T: Wire>(x: T, is_same: impl Fn(&T, &T) -> bool) -> T {
 
 fn composite<T: Wire>(x: T, is_same: impl Fn(&T, &T) -> bool) -> T {
     PINNED.set(false);
-    let walked = x.serialize(Nothing);
+    let walked = x.serialize(Walk(()));
     if walked.is_err() || !PINNED.replace(false) {
         return x;
     }
@@ -89,100 +141,6 @@ fn composite<T: Wire>(x: T, is_same: impl Fn(&T, &T) -> bool) -> T {
         Some(own) if is_same(&own, &x) => own,
         _ => x,
     }
-}
-
-/// A serializer that writes nothing.
-struct Nothing;
-#[derive(Debug)]
-struct Refused;
-impl Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused")
-    }
-}
-impl std::error::Error for Refused {}
-impl ser::Error for Refused {
-    fn custom<T: Display>(_: T) -> Self {
-        Refused
-    }
-}
-type Done = Result<(), Refused>;
-
-macro_rules! nothing {
-    ($($name:ident: $t:ty),*) => { $(#[inline] fn $name(self, _: $t) -> Done { Ok(()) })* };
-}
-impl ser::Serializer for Nothing {
-    type Ok = ();
-    type Error = Refused;
-    type SerializeSeq = Nothing;
-    type SerializeTuple = Nothing;
-    type SerializeTupleStruct = Nothing;
-    type SerializeTupleVariant = Nothing;
-    type SerializeMap = Nothing;
-    type SerializeStruct = Nothing;
-    type SerializeStructVariant = Nothing;
-    nothing!(serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
-        serialize_i128: i128, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
-        serialize_u128: u128, serialize_f32: f32, serialize_f64: f64, serialize_char: char, serialize_str: &str,
-        serialize_bytes: &[u8], serialize_unit_struct: &'static str);
-    fn serialize_none(self) -> Done {
-        Ok(())
-    }
-    fn serialize_some<T: Serialize + ?Sized>(self, x: &T) -> Done {
-        x.serialize(Nothing)
-    }
-    fn serialize_unit(self) -> Done {
-        Ok(())
-    }
-    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Done {
-        Ok(())
-    }
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, x: &T) -> Done {
-        x.serialize(Nothing)
-    }
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(self, _: &'static str, _: u32, _: &'static str, x: &T) -> Done {
-        x.serialize(Nothing)
-    }
-    fn serialize_seq(self, _: Option<usize>) -> Result<Nothing, Refused> {
-        Ok(Nothing)
-    }
-    fn serialize_tuple(self, _: usize) -> Result<Nothing, Refused> {
-        Ok(Nothing)
-    }
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Nothing, Refused> {
-        Ok(Nothing)
-    }
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Nothing, Refused> {
-        Ok(Nothing)
-    }
-    fn serialize_map(self, _: Option<usize>) -> Result<Nothing, Refused> {
-        Ok(Nothing)
-    }
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Nothing, Refused> {
-        Ok(Nothing)
-    }
-    fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Nothing, Refused> {
-        Ok(Nothing)
-    }
-}
-macro_rules! parts {
-    ($($trait:ident: $($method:ident($($skip:ident: $t:ty)?)),+;)*) => { $(
-        impl ser::$trait for Nothing {
-            type Ok = ();
-            type Error = Refused;
-            $(fn $method<T: Serialize + ?Sized>(&mut self, $($skip: $t,)? x: &T) -> Done { x.serialize(Nothing) })+
-            fn end(self) -> Done { Ok(()) }
-        }
-    )* };
-}
-parts! {
-    SerializeSeq: serialize_element();
-    SerializeTuple: serialize_element();
-    SerializeTupleStruct: serialize_field();
-    SerializeTupleVariant: serialize_field();
-    SerializeStruct: serialize_field(_name: &'static str);
-    SerializeStructVariant: serialize_field(_name: &'static str);
-    SerializeMap: serialize_key(), serialize_value();
 }
 
 #[cfg(test)]

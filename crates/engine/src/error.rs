@@ -1,5 +1,5 @@
 //! What can go wrong in the engine: one enum; each message says what was being done, where, and what helps.
-use crate::{JobId, MasterError, Site, StageId};
+use crate::{JobId, MasterError, RddId, ShuffleId, Site, StageId, StorageLevel, blocks::Damage};
 use std::{fmt, path::PathBuf};
 use winterbourne_base::conf::ConfError;
 
@@ -255,6 +255,75 @@ pub enum Error {
         site: Site,
         /// What is wrong.
         why: String,
+    },
+    /// A second storage level for an RDD that has one.
+    #[error(
+        "Cannot change storage level of an RDD after it was already assigned a level: `persist` at {site} asked for {asked} of {rdd}, which has {has}; unpersist it first"
+    )]
+    StorageLevel {
+        /// The RDD.
+        rdd: RddId,
+        /// Where `persist` was called.
+        site: Site,
+        /// The level it has.
+        has: StorageLevel,
+        /// The level asked for.
+        asked: StorageLevel,
+    },
+    /// A record cannot be turned into bytes, as its storage level or a checkpoint wants.
+    #[error("a record cannot be stored as bytes ({why}); keep such records in memory, or change how they serialise")]
+    Unstorable {
+        /// What its serialisation said.
+        why: String,
+    },
+    /// A file of a cached block or of a checkpoint could not be written or read.
+    #[error("{doing} {}: {source}", path.display())]
+    Block {
+        /// What was being done.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file of a cached block or of a checkpoint holds something else than was written.
+    #[error("{} is damaged at byte {offset}: {why}", path.display())]
+    DamagedBlock {
+        /// The file.
+        path: PathBuf,
+        /// Where, from its beginning.
+        offset: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// An RDD was to be checkpointed, and nobody said where.
+    #[error(
+        "Checkpoint directory has not been set in the SparkContext; `checkpoint` at {site} needs one: call `set_checkpoint_dir`, or set spark.checkpoint.dir"
+    )]
+    NoCheckpointDir {
+        /// Where `checkpoint` was called.
+        site: Site,
+    },
+    /// A block that alone holds a partition of a locally checkpointed RDD is gone.
+    #[error(
+        "Checkpoint block {partition} of {rdd} not found: the RDD was unpersisted, or its file is damaged, and its lineage at {site} was dropped by `local_checkpoint`; use `checkpoint` for data that must outlive its blocks"
+    )]
+    CheckpointBlock {
+        /// The RDD.
+        rdd: RddId,
+        /// The partition.
+        partition: usize,
+        /// Where `local_checkpoint` was called.
+        site: Site,
+    },
+    /// The outputs of a shuffle are wanted that were not computed, because a cached block above them made them needless and
+    /// is gone. The job plans again; nobody sees this, unless planning again did not help.
+    #[error("the outputs of {shuffle} at {site} are needed again, as a cached block that was read instead is gone")]
+    Unplanned {
+        /// The shuffle.
+        shuffle: ShuffleId,
+        /// The operator that shuffles.
+        site: Site,
     },
     /// The job was cancelled.
     #[error("{job} was cancelled: {reason}")]
@@ -514,6 +583,13 @@ pub enum Error {
     /// An error of the user's own, from a driver closure.
     #[error(transparent)]
     User(BoxError),
+}
+
+impl Error {
+    /// A stored file that cannot be used.
+    pub(crate) fn damaged(path: PathBuf, damage: &Damage) -> Self {
+        Error::DamagedBlock { path, offset: damage.at, why: damage.why.clone() }
+    }
 }
 
 /// `4, 3`.

@@ -85,7 +85,18 @@ impl<T: Data> Flow<T> {
     }
     /// Shared runs in slices of at most [`CHUNK`], so that cancelling and fusing work between them.
     pub(crate) fn source(runs: Vec<Run<T>>, task: &Task) -> Self {
-        let mut runs = runs.into_iter();
+        Flow::runs(runs.into_iter(), task)
+    }
+    /// The same for runs that others read too.
+    pub(crate) fn shared(runs: Arc<Vec<Run<T>>>, task: &Task) -> Self {
+        let mut next = 0;
+        let each = std::iter::from_fn(move || {
+            next += 1;
+            runs.get(next - 1).cloned()
+        });
+        Flow::runs(each, task)
+    }
+    fn runs(mut runs: impl Iterator<Item = Run<T>> + Send + 'static, task: &Task) -> Self {
         let mut open: Option<Run<T>> = None;
         Flow::splittable(task, move || {
             loop {

@@ -12,6 +12,7 @@ pub mod backend;
 mod barrier;
 mod blocks;
 mod broadcast;
+mod checkpoint;
 mod chunk;
 mod codec;
 mod context;
@@ -25,6 +26,7 @@ mod fair;
 mod flow;
 mod future;
 pub mod hash;
+mod heap_size;
 mod ids;
 mod job;
 pub mod lineage;
@@ -38,21 +40,26 @@ pub mod plan;
 mod pool;
 mod random;
 mod rdd;
+#[cfg(test)]
+mod replan;
 mod scope;
 mod sequence;
 mod share;
 mod show;
 mod site;
 mod source;
+mod storage_level;
 mod task;
 mod text;
 mod total;
+mod walk;
 
 pub use accumulator::{
     Accumulate, Accumulator, AccumulatorInfo, Collection, CollectionAccumulator, DoubleAccumulator, DoubleSum,
     LongAccumulator, LongSum,
 };
 pub use barrier::{BarrierTaskContext, BarrierTaskInfo, RddBarrier};
+pub use blocks::{Keeping, RddStorageInfo};
 pub use broadcast::Broadcast;
 pub use chunk::{CHUNK, Chunk};
 pub use codec::{Codec, Encoder, NoCodec, why_not_text};
@@ -65,6 +72,7 @@ pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
 pub use future::FutureAction;
+pub use heap_size::HeapSize;
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::{JobStatus, guard_driver};
 pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
@@ -87,6 +95,10 @@ pub use site::Site;
 pub use source::{
     binary::PortableDataStream,
     lines::{LineCut, LineCutter},
+};
+pub use storage_level::{
+    DiskOnly, DiskOnly2, DiskOnly3, InvalidStorageLevel, Level, Measured, MemoryAndDisk, MemoryAndDisk2,
+    MemoryAndDiskSer, MemoryAndDiskSer2, MemoryOnly, MemoryOnly2, MemoryOnlySer, MemoryOnlySer2, OffHeap, StorageLevel,
 };
 pub use task::{Task, TaskContext, TaskMetrics, at};
 pub use text::{Split, Text};

@@ -2,8 +2,9 @@
 //!
 //! No clock, no lock, no thread; iterative, so a long lineage cannot overflow the stack.
 use crate::{
-    Result,
-    lineage::{Dep, Node, Shuffle},
+    RddId, Result,
+    hash::FixedState,
+    lineage::{Dep, Link, Node, Shuffle},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -35,9 +36,6 @@ pub trait Facts {
 /// # Errors
 /// What counting the partitions of an input met: a missing file.
 pub fn plan(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
-    if root.meta().deps.is_empty() {
-        return Ok(Vec::new());
-    }
     // Depth-first over (stage root, shuffle that wants it), post-order: a stage is placed after its parents.
     enum Step {
         Visit(Arc<dyn Shuffle>),
@@ -46,6 +44,9 @@ pub fn plan(root: &dyn Node, facts: &dyn Facts) -> Result<Vec<Wave>> {
     // Ordered by id, which is program order: the same in every process.
     let mut placed: BTreeMap<u64, (usize, Stage)> = BTreeMap::new();
     let mut todo: Vec<Step> = shuffles_of(root, facts).into_iter().map(Step::Visit).collect();
+    if todo.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut seen = HashSet::new();
     while let Some(step) = todo.pop() {
         match step {
@@ -89,40 +90,62 @@ pub fn depth(node: &dyn Node, facts: &dyn Facts, enough: u32) -> u32 {
         return node.meta().depth;
     }
     // Children have larger ids than their parents, so a node comes up after all that read it.
-    let mut todo = BTreeMap::from([(node.meta().id, (node, 0))]);
+    let mut todo: BTreeMap<RddId, (Link<dyn Node>, u32)> = BTreeMap::new();
     let mut deepest = 0;
-    while let Some((_, (n, depth))) = todo.pop_last() {
+    let mut below = |n: &dyn Node, depth: u32, todo: &mut BTreeMap<_, (Link<dyn Node>, u32)>| {
         deepest = deepest.max(depth);
-        if n.is_persisted() && facts.is_cached(n) {
-            continue;
+        if !(n.is_persisted() && facts.is_cached(n)) {
+            n.each_dep(&mut |d| {
+                if let Dep::Narrow(p) = d {
+                    let below = &mut todo.entry(p.meta().id).or_insert_with(|| (p.clone(), 0)).1;
+                    *below = (*below).max(depth + 1);
+                }
+            });
         }
-        for d in &n.meta().deps {
-            if let Dep::Narrow(p) = d {
-                let below = &mut todo.entry(p.meta().id).or_insert((&***p, 0)).1;
-                *below = (*below).max(depth + 1);
-            }
-        }
+    };
+    below(node, 0, &mut todo);
+    while let Some((_, (n, depth))) = todo.pop_last() {
+        below(&**n, depth, &mut todo);
     }
     deepest
 }
 
 /// The shuffles reached from `node` over narrow edges, not looking below fully cached nodes.
 fn shuffles_of(node: &dyn Node, facts: &dyn Facts) -> Vec<Arc<dyn Shuffle>> {
-    let (mut out, mut todo, mut seen) = (Vec::new(), vec![node], HashSet::new());
-    while let Some(n) = todo.pop() {
-        // A set only where paths can meet: chains, the common case, never touch it.
-        if n.meta().deps.len() != 1 && !seen.insert(n.meta().id) {
-            continue;
-        }
+    let (mut out, mut todo, mut seen) = (Vec::new(), Vec::<Link<dyn Node>>::new(), HashSet::with_hasher(FixedState));
+    let mut look = |n: &dyn Node, out: &mut Vec<Arc<dyn Shuffle>>, todo: &mut Vec<Link<dyn Node>>| {
         if n.is_persisted() && facts.is_cached(n) {
-            continue;
+            return;
         }
-        for d in &n.meta().deps {
-            match d {
-                Dep::Narrow(p) => todo.push(&***p),
-                Dep::Shuffle(s) => out.push(s.clone()),
-            }
+        let (shuffles, narrow) = (out.len(), todo.len());
+        n.each_dep(&mut |d| match d {
+            Dep::Narrow(p) => todo.push(p.clone()),
+            Dep::Shuffle(s) => out.push(s.clone()),
+        });
+        // A set only where paths can meet: chains, the common case, never touch it.
+        let found = out.len() - shuffles + todo.len() - narrow;
+        if found > 1 && !seen.insert(n.meta().id) {
+            out.truncate(shuffles);
+            todo.truncate(narrow);
         }
+    };
+    look(node, &mut out, &mut todo);
+    while let Some(n) = todo.pop() {
+        look(&**n, &mut out, &mut todo);
     }
     out
+}
+
+/// What exists, without what turned out to be gone since it was looked at.
+pub(crate) struct Without<'a> {
+    pub(crate) facts: &'a dyn Facts,
+    pub(crate) lost: &'a [RddId],
+}
+impl Facts for Without<'_> {
+    fn is_cached(&self, node: &dyn Node) -> bool {
+        !self.lost.contains(&node.meta().id) && self.facts.is_cached(node)
+    }
+    fn is_done(&self, shuffle: &dyn Shuffle, map: usize) -> bool {
+        self.facts.is_done(shuffle, map)
+    }
 }

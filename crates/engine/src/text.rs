@@ -93,9 +93,21 @@ impl Text {
     }
     /// Whether no larger buffer is kept alive.
     pub fn is_detached(&self) -> bool {
+        self.pin().is_none()
+    }
+    /// The larger buffer that is kept alive, and how much of it is used.
+    #[inline]
+    pub(crate) fn pin(&self) -> Option<(&Arc<String>, usize)> {
         match &self.0 {
-            Repr::Inline { .. } => true,
-            Repr::Slice { buf, len, .. } => buf.len() == *len as usize,
+            Repr::Slice { buf, len, .. } if buf.len() != *len as usize => Some((buf, *len as usize)),
+            _ => None,
+        }
+    }
+    /// Bytes outside of the text itself, a shared buffer not counted.
+    pub(crate) fn heap(&self) -> usize {
+        match &self.0 {
+            Repr::Inline { .. } => 0,
+            Repr::Slice { len, .. } => *len as usize,
         }
     }
     /// The pieces between occurrences of `sep`, as [`str::split`] yields them, but owning the line: what
@@ -253,8 +265,8 @@ impl From<Text> for String {
 }
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if !self.is_detached() {
-            crate::detach::mark();
+        if let Some((buffer, used)) = self.pin() {
+            crate::detach::mark(buffer, used);
         }
         s.serialize_str(self)
     }

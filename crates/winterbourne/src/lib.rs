@@ -13,9 +13,10 @@ pub use winterbourne_base::{
     time::{milliseconds, minutes, seconds},
 };
 pub use winterbourne_engine::{
-    BoundedDouble, BoxError, Broadcast, Codec, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator,
-    OnBadRecord, Order, Output, PartialResult, Pipe, PortableDataStream, RangePartitioner, Rdd, Sampling, SparkContext,
-    StatCounter, TaskContext, Text, Total, Within, Writable,
+    BoundedDouble, BoxError, Broadcast, Codec, DiskOnly, DoubleAccumulator, HashPartitioner, KeyPartitioner,
+    LongAccumulator, MemoryAndDisk, MemoryAndDiskSer, MemoryOnly, MemoryOnlySer, OnBadRecord, Order, Output,
+    PartialResult, Pipe, PortableDataStream, RangePartitioner, Rdd, Sampling, SparkContext, StatCounter, StorageLevel,
+    TaskContext, Text, Total, Within, Writable,
 };
 pub use winterbourne_streaming::{
     BadRecord, DStream, FileStreamOptions, Intake, InverseOptions, Operator, OutputPartition, Parent, RddQueue,
@@ -55,8 +56,9 @@ pub mod prelude {
         time::{milliseconds, minutes, seconds},
     };
     pub use winterbourne_engine::{
-        BoxError, Broadcast, Codec, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator, OnBadRecord,
-        Order, Output, Pipe, RangePartitioner, Rdd, Sampling, SparkContext, TaskContext, Text, Total,
+        BoxError, Broadcast, Codec, DiskOnly, DoubleAccumulator, HashPartitioner, KeyPartitioner, LongAccumulator,
+        MemoryAndDisk, MemoryAndDiskSer, MemoryOnly, MemoryOnlySer, OnBadRecord, Order, Output, Pipe, RangePartitioner,
+        Rdd, Sampling, SparkContext, StorageLevel, TaskContext, Text, Total,
     };
     pub use winterbourne_streaming::{
         DStream, FileStreamOptions, Intake, RddQueue, Receiver, State, StateSpec, Stop, StreamingContext,

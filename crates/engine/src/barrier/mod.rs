@@ -6,7 +6,10 @@ mod gate;
 
 pub(crate) use gate::{Gate, run_together};
 
-use crate::{BoxError, Data, Error, Flow, Rdd, RddId, Records, Result, Site, TaskContext, Wire, at, lineage::Node};
+use crate::{
+    BoxError, Data, Error, Flow, Rdd, RddId, Records, Result, Site, TaskContext, Wire, at,
+    lineage::{Link, Node},
+};
 use std::{
     collections::HashSet,
     ops::Deref,
@@ -33,27 +36,32 @@ impl Barriers {
     }
     /// Whether the stage that computes `tasks` partitions of `last` is a barrier stage: the operator that asked for it.
     pub(crate) fn of_stage(&self, last: &dyn Node, tasks: usize) -> Result<Option<Site>> {
-        let (mut asks, mut todo, mut seen, mut all) = (None, vec![last], HashSet::new(), Vec::new());
+        let (mut asks, mut seen, mut all) = (None, HashSet::new(), Vec::new());
+        let mut todo: Vec<Link<dyn Node>> = Vec::new();
+        let mut look = |node: &dyn Node, todo: &mut Vec<Link<dyn Node>>| {
+            let meta = node.meta();
+            if !seen.insert(meta.id) {
+                return;
+            }
+            if self.has(meta.id) {
+                asks.get_or_insert(meta.site);
+            }
+            all.push((meta.name, meta.site, meta.partitions.clone()));
+            todo.extend(node.narrow());
+        };
+        look(last, &mut todo);
         while let Some(node) = todo.pop() {
-            if !seen.insert(node.meta().id) {
-                continue;
-            }
-            all.push(node);
-            if self.has(node.meta().id) {
-                asks.get_or_insert(node.meta().site);
-            }
-            todo.extend(node.meta().narrow().map(|p| &**p));
+            look(&**node, &mut todo);
         }
         let Some(site) = asks else { return Ok(None) };
         let refused = |why: String| Err(Error::Barrier { site, why });
-        for node in all {
-            let meta = node.meta();
-            if meta.partitions.get()? != tasks {
+        for (name, of, partitions) in all {
+            if partitions.get()? != tasks {
                 return refused(format!(
                     "[SPARK-24820][SPARK-24821]: Barrier execution mode does not allow a chain in which `{}` at {} has \
                      another number of partitions than the {tasks} tasks of the stage (union, coalesce, first, take); \
                      repartition, or cache the result and take from that",
-                    meta.name, meta.site
+                    name, of
                 ));
             }
         }

@@ -3,6 +3,8 @@ use super::{Files, Ids, Inner, SparkContext};
 use crate::{
     ApplicationStart, Error, Master, Result, SparkListener, SparkListenerEvent,
     backend::Backend,
+    blocks::Blocks,
+    checkpoint::Checkpoints,
     fair::{Shares, read_allocations},
     future::Actions,
     job::Running,
@@ -93,6 +95,12 @@ impl ContextBuilder {
             n => format!("local-{}-{n}", started.as_millis()),
         };
         let bus = Arc::new(Bus::new(conf.value(keys::LISTENER_QUEUE)?, clock));
+        let (limit, compress) = (conf.value(keys::MEMORY_STORAGE_SIZE)?.map(|b| b.0), conf.value(keys::RDD_COMPRESS)?);
+        let counters: Arc<crate::Counters> = Arc::default();
+        // Spark takes a list; one directory is enough for one machine's threads.
+        let local_dir = conf.value(keys::LOCAL_DIR)?;
+        let local_dir = local_dir.as_deref().and_then(|dirs| dirs.split(',').map(str::trim).find(|d| !d.is_empty()));
+        let local_dir = local_dir.map_or_else(std::env::temp_dir, Into::into);
         let inner = Inner {
             app_name: conf.value(keys::APP_NAME)?.ok_or(Error::NoAppName)?,
             default_parallelism: conf.value(keys::DEFAULT_PARALLELISM)?,
@@ -101,8 +109,10 @@ impl ContextBuilder {
             master,
             pool: Pool::new(master.threads, shares.is_fair()).map_err(Error::Threads)?,
             shares,
-            blocks: Arc::default(),
-            counters: Arc::default(),
+            blocks: Arc::new(Blocks::new(limit, compress, local_dir, counters.clone())),
+            checkpoints: Arc::new(Checkpoints::new(conf.value(keys::CHECKPOINT_DIR)?)),
+            clean_checkpoints: conf.value(keys::CLEAN_CHECKPOINTS)?,
+            counters,
             accumulators: Arc::default(),
             ids: Ids::default(),
             running: Running::new(conf.value(keys::UI_RETAINED_JOBS)?),

@@ -13,7 +13,8 @@ pub use status::{SparkJobInfo, SparkStageInfo, StatusTracker};
 
 use crate::{
     ApplicationEnd, Counters, Master, Result, Site, SparkListenerEvent, accumulator::Registry, backend::Backend,
-    barrier::Barriers, blocks::Blocks, fair::Shares, future::Actions, job::Running, listener::Bus, pool::Pool,
+    barrier::Barriers, blocks::Blocks, checkpoint::Checkpoints, fair::Shares, future::Actions, job::Running,
+    listener::Bus, pool::Pool,
 };
 use std::{
     marker::PhantomData,
@@ -46,6 +47,9 @@ pub(crate) struct Inner {
     pub(crate) pool: Pool,
     pub(crate) shares: Shares,
     pub(crate) blocks: Arc<Blocks>,
+    pub(crate) checkpoints: Arc<Checkpoints>,
+    /// Whether the files of a checkpoint go with the last lineage that reads them.
+    pub(crate) clean_checkpoints: bool,
     pub(crate) counters: Arc<Counters>,
     pub(crate) accumulators: Arc<Registry>,
     pub(crate) ids: Ids,
@@ -66,6 +70,7 @@ impl Inner {
     }
     fn end(&self) {
         self.pool.close();
+        self.blocks.close();
         self.bus.post(|| SparkListenerEvent::ApplicationEnd(ApplicationEnd { time: self.bus.clock.now() }));
         self.bus.close();
     }
@@ -114,8 +119,12 @@ pub struct Counts {
     pub invalid_utf8: u64,
     /// Records that `try_` operators skipped.
     pub skipped_records: u64,
-    /// Cached blocks that exist now.
+    /// Cached blocks that exist now, in memory or on disk.
     pub cached_blocks: usize,
+    /// Cached blocks that left memory to make room for others, to disk or for good.
+    pub evicted_blocks: u64,
+    /// Cached blocks on disk that could not be read any more; they were computed again.
+    pub lost_blocks: u64,
     /// Events that no listener was told of, because too many waited.
     pub dropped_events: u64,
 }
@@ -168,10 +177,12 @@ impl SparkContext {
             invalid_utf8: c.invalid_utf8.load(Relaxed),
             skipped_records: c.skipped_records.load(Relaxed),
             cached_blocks: self.inner.blocks.count(),
+            evicted_blocks: c.evicted_blocks.load(Relaxed),
+            lost_blocks: c.lost_blocks.load(Relaxed),
             dropped_events: self.inner.bus.dropped(),
         }
     }
-    /// Cancels what runs, waits for asynchronous actions, ends the threads, tells listeners what waits and that the
+    /// Cancels what runs, waits for asynchronous actions, ends the threads, drops what is cached, tells listeners what waits and that the
     /// context has ended, and removes its files; later actions fail with [`Error::Stopped`](crate::Error::Stopped).
     /// Calling it again does nothing.
     #[track_caller]

@@ -1,6 +1,9 @@
 //! [`StatusTracker`], and the questions that a context answers.
 use super::{Inner, SparkContext};
-use crate::{JobId, JobStatus, LocalProperties, SchedulerPool, StageId, job::Job};
+use crate::{
+    JobId, JobStatus, LocalProperties, SchedulerPool, StageId,
+    job::{Job, Stages},
+};
 use std::sync::{Arc, Weak, atomic::Ordering::Relaxed};
 use winterbourne_base::Time;
 
@@ -94,8 +97,8 @@ impl StatusTracker {
     #[doc(alias = "getJobInfo")]
     pub fn job_info(&self, id: JobId) -> Option<SparkJobInfo> {
         let inner = self.0.upgrade()?;
-        let info = |stages: std::ops::Range<u64>, status, properties| {
-            Some(SparkJobInfo { id, stages: stages.map(StageId).collect(), status, properties })
+        let info = |stages: Stages, status, properties| {
+            Some(SparkJobInfo { id, stages: stages.all().collect(), status, properties })
         };
         match inner.running.job(id) {
             Some(job) => info(job.stages(), job.status(), job.properties.clone()),

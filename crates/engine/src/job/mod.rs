@@ -1,14 +1,15 @@
 //! Running a job: plan, run wave by wave, turn panics and errors of tasks into one error with job, stage, partition and
 //! call site.
 mod each;
+mod missed;
 mod record;
 mod set;
 
 pub use record::JobStatus;
-pub(crate) use record::{Job, Running};
+pub(crate) use record::{Job, Running, Stages};
 
 use crate::{
-    BoxError, Counters, Data, Error, Flow, JobEnd, JobId, JobStart, Rdd, Result, ShuffleId, Site, SparkContext,
+    BoxError, Counters, Data, Error, Flow, JobEnd, JobId, JobStart, Rdd, RddId, Result, ShuffleId, Site, SparkContext,
     SparkListenerEvent, StageId, Task,
     accumulator::{Registry, Sent},
     backend::{Backend, Block, Label},
@@ -18,14 +19,16 @@ use crate::{
     hash::FixedState,
     lineage::{Meta, Node, Shuffle},
     listener::Bus,
-    plan::{self, Facts, Stage, Wave},
+    plan::{self, Facts, Stage, Wave, Without},
     scope,
     task::{self, Spec},
 };
 use each::Handing;
+use missed::{Again, Missed};
 use record::Entered;
+use set::{Ran, Work};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, atomic::Ordering::Relaxed},
 };
@@ -42,9 +45,14 @@ pub(crate) struct Action {
 
 /// What one task made, on its way to other lanes.
 struct Made<R> {
-    result: R,
+    /// None if the task found something missing.
+    result: Option<R>,
     added: Vec<Sent>,
+    /// Said by one of those for all.
+    missed: Option<Missed>,
 }
+/// What tasks of all lanes made, by number of the task.
+type Gathered<R> = Vec<(usize, Arc<Made<R>>)>;
 
 /// A job under way.
 struct Begun<'a> {
@@ -163,8 +171,20 @@ impl SparkContext {
         partitions: Vec<usize>,
         f: impl Fn(usize, Flow<T>, &Task) -> Result<R> + Send + Sync + 'static,
     ) -> Result<Vec<R>> {
-        self.in_job(action, &rdd.sc, &*rdd.op, partitions, |begun, tasks| {
-            self.run_tasks(begun, action, tasks, on_partitions(action, rdd, f))
+        let results = self.run_only(action, rdd, partitions, f)?;
+        self.write_checkpoints(&rdd.op)?;
+        Ok(results)
+    }
+    /// [`run_action`](SparkContext::run_action) that writes no checkpoints after it.
+    pub(crate) fn run_only<T: Data, R: Data>(
+        &self,
+        action: Action,
+        rdd: &Rdd<T>,
+        partitions: Vec<usize>,
+        f: impl Fn(usize, Flow<T>, &Task) -> Result<R> + Send + Sync + 'static,
+    ) -> Result<Vec<R>> {
+        self.in_job(action, &rdd.sc, &*rdd.op, partitions, |begun, tasks, again| {
+            self.run_tasks(begun, action, tasks, on_partitions(action, rdd, f), again)
         })
     }
     /// [`run_action`](SparkContext::run_action), results handed over one by one, by position.
@@ -176,29 +196,30 @@ impl SparkContext {
         f: impl Fn(usize, Flow<T>, &Task) -> Result<R> + Send + Sync + 'static,
         handler: impl FnMut(usize, R) + Send + 'static,
     ) -> Result<()> {
-        self.in_job(action, &rdd.sc, &*rdd.op, partitions, |begun, tasks| {
+        self.in_job(action, &rdd.sc, &*rdd.op, partitions, |begun, tasks, again| {
             let handing = Arc::new(Handing::new(handler));
             let body = on_partitions(action, rdd, f);
             let ran = if self.inner.backend.is_some() {
                 // What other lanes made is there when all is.
-                let results = self.run_tasks(begun, action, tasks, body)?;
+                let results = self.run_tasks(begun, action, tasks, body, again)?;
                 results.into_iter().enumerate().all(|(i, r)| handing.hand(i, r));
                 Ok(())
             } else {
                 let (hand, job) = (handing.clone(), begun.job().clone());
-                self.run_counted(begun, tasks, body, move |i, result| {
+                let keep = move |i: usize, result| {
                     if !hand.hand(i, result) {
                         job.cancel.silently();
                     }
-                })
-                .map(drop)
+                };
+                self.run_counted(begun, tasks, body, keep, again).map(drop)
             };
             handing.end().and(ran)
-        })
+        })?;
+        self.write_checkpoints(&rdd.op)
     }
     /// Runs the map stages that `root` reads, if their outputs are not there.
     pub(crate) fn run_maps(&self, action: Action, of: &SparkContext, root: &dyn Node) -> Result<()> {
-        self.in_job(action, of, root, Vec::new(), |_, _| Ok(()))
+        self.in_job(action, of, root, Vec::new(), |_, _, _| Ok(()))
     }
 
     /// A job from its first check to its end; `last` runs its result stage.
@@ -208,7 +229,7 @@ impl SparkContext {
         of: &SparkContext,
         root: &dyn Node,
         partitions: Vec<usize>,
-        last: impl FnOnce(&Begun, Tasks) -> Result<X>,
+        last: impl FnOnce(&Begun, Tasks, &mut Again) -> Result<X>,
     ) -> Result<X> {
         self.may_run(action)?;
         let (inner, meta) = (&*self.inner, root.meta());
@@ -239,40 +260,58 @@ impl SparkContext {
         root: &dyn Node,
         n: usize,
         partitions: Vec<usize>,
-        last: impl FnOnce(&Begun, Tasks) -> Result<X>,
+        last: impl FnOnce(&Begun, Tasks, &mut Again) -> Result<X>,
     ) -> Result<X> {
         // Again, now that `stop` would find this job among those that run.
         self.may_run(begun.action)?;
-        let (inner, job, meta) = (&*self.inner, begun.job(), root.meta());
-        let waves = match &inner.backend {
-            None => planned(root, &*inner.blocks)?,
-            Some(backend) => {
-                let (shuffled, failed) = (Mutex::default(), Mutex::default());
-                let facts = Agreed { inner, backend: &**backend, job: job.id, shuffled, failed };
-                let waves = planned(root, &facts)?;
-                match facts.failed.into_inner().expect("plain option") {
-                    Some(e) => return Err(e),
-                    None => waves,
-                }
-            }
-        };
-        let stages = waves.iter().map(Vec::len).sum::<usize>() as u64 + 1;
-        let mut stage = inner.ids.stages.fetch_add(stages, Relaxed);
-        job.planned(stage..stage + stages);
-        if let Some(bus) = &job.bus {
-            starts(bus, job, &waves, stage, meta, partitions.len());
-        }
-        for wave in waves {
-            let first = stage;
-            stage += wave.len() as u64;
-            self.run_wave(begun, first, wave)?;
-        }
+        let (meta, mut lost) = (root.meta(), Vec::new());
+        let stage = self.run_waves(begun, root, partitions.len(), &mut lost)?;
         let spec =
             |(number, partition)| Spec::new(StageId(stage), partition, n, meta.name, meta.site).numbered(0, number);
         // Nothing to run: a job for its map stages.
         let barrier =
             self.inner.barriers.are_used() && !partitions.is_empty() && self.is_barrier(root, partitions.len())?;
-        last(begun, Tasks { specs: partitions.into_iter().enumerate().map(spec).collect(), barrier })
+        let tasks = Tasks { specs: partitions.into_iter().enumerate().map(spec).collect(), barrier };
+        // Tasks that miss what the planner left out because of a block that is gone run again when that is there.
+        let mut again = |missed: Missed| {
+            missed.add_to(&mut lost)?;
+            self.run_waves(begun, root, 0, &mut lost).map(drop)
+        };
+        last(begun, tasks, &mut again)
+    }
+    /// Plans, and runs what the result stage needs; the number of that stage. Of `lost` RDDs nothing counts as cached.
+    fn run_waves(&self, begun: &Begun, root: &dyn Node, last: usize, lost: &mut Vec<RddId>) -> Result<u64> {
+        let (inner, job) = (&*self.inner, begun.job());
+        'plan: loop {
+            let waves = match &inner.backend {
+                None if lost.is_empty() => planned(root, &*inner.blocks)?,
+                None => planned(root, &Without { facts: &*inner.blocks, lost })?,
+                Some(backend) => {
+                    let (shuffled, failed) = (Mutex::default(), Mutex::default());
+                    let facts = Agreed { inner, backend: &**backend, job: job.id, shuffled, failed };
+                    let waves = planned(root, &Without { facts: &facts, lost })?;
+                    match facts.failed.into_inner().expect("plain option") {
+                        Some(e) => return Err(e),
+                        None => waves,
+                    }
+                }
+            };
+            let stages = waves.iter().map(Vec::len).sum::<usize>() as u64 + 1;
+            let mut stage = inner.ids.stages.fetch_add(stages, Relaxed);
+            job.planned(stage..stage + stages);
+            if let Some(bus) = job.bus.as_ref().filter(|_| lost.is_empty()) {
+                starts(bus, job, &waves, stage, root.meta(), last);
+            }
+            for wave in waves {
+                let first = stage;
+                stage += wave.len() as u64;
+                if let Some(missed) = self.run_wave(begun, first, wave)? {
+                    missed.add_to(lost)?;
+                    continue 'plan;
+                }
+            }
+            return Ok(stage);
+        }
     }
     /// Whether tasks that compute so many partitions of `last` run all at once.
     fn is_barrier(&self, last: &dyn Node, tasks: usize) -> Result<bool> {
@@ -291,8 +330,9 @@ impl SparkContext {
         Err(Error::Barrier { site, why })
     }
 
-    /// Runs the missing map tasks of one wave; their outputs stay with their shuffles.
-    fn run_wave(&self, begun: &Begun, first: u64, wave: Wave) -> Result<()> {
+    /// Runs the missing map tasks of one wave; their outputs stay with their shuffles. Tasks that found nothing where the
+    /// planner saw cached blocks are left.
+    fn run_wave(&self, begun: &Begun, first: u64, wave: Wave) -> Result<Option<Missed>> {
         let stages = wave.into_iter().enumerate().map(|(i, stage)| (StageId(first + i as u64), stage));
         if !self.inner.barriers.are_used() {
             return self.run_maps_of(begun, stages.collect(), false);
@@ -309,12 +349,19 @@ impl SparkContext {
                 plain.push((id, stage));
             }
         }
-        if !plain.is_empty() {
-            self.run_maps_of(begun, plain, false)?;
+        if !plain.is_empty()
+            && let Some(missed) = self.run_maps_of(begun, plain, false)?
+        {
+            return Ok(Some(missed));
         }
-        barrier.into_iter().try_for_each(|stage| self.run_maps_of(begun, vec![stage], true))
+        for stage in barrier {
+            if let Some(missed) = self.run_maps_of(begun, vec![stage], true)? {
+                return Ok(Some(missed));
+            }
+        }
+        Ok(None)
     }
-    fn run_maps_of(&self, begun: &Begun, stages: Vec<(StageId, Stage)>, barrier: bool) -> Result<()> {
+    fn run_maps_of(&self, begun: &Begun, stages: Vec<(StageId, Stage)>, barrier: bool) -> Result<Option<Missed>> {
         let mut specs = Vec::new();
         for (in_wave, (id, stage)) in stages.iter().enumerate() {
             let shuffle = &stage.shuffle;
@@ -328,69 +375,127 @@ impl SparkContext {
         let Some(_) = &self.inner.backend else {
             let run = move |spec: &Spec, task: &Task| stages[spec.in_wave].1.shuffle.run_map(spec.partition, task);
             // What one task wrote stays, also if another fails, and so does what it added to accumulators.
-            let (ran, updates) = self.run_here(begun, barrier, specs, run, |_, ()| ());
+            let work = Work::new(specs.len(), run, |_, ()| ());
+            let (ran, updates) = self.run_here(begun, Tasks { specs, barrier }, &work, None);
             let counted = Registry::count(updates.into_iter().map(|(_, u)| u));
-            ran?;
-            return counted;
+            let missed = ran?.missed;
+            return counted.map(|()| missed);
         };
         // Several lanes: each output travels, and every lane keeps all of them.
         let stages = Arc::new(stages);
         let keep: Vec<(usize, usize)> = specs.iter().map(|s| (s.in_wave, s.partition)).collect();
-        let made = {
-            let stages = stages.clone();
-            self.run_tasks(begun, label, Tasks { specs, barrier }, move |spec: &Spec, task: &Task| {
-                let shuffle = &stages[spec.in_wave].1.shuffle;
-                shuffle.run_map(spec.partition, task)?;
-                Ok(shuffle.output(spec.partition))
-            })?
+        let of = stages.clone();
+        let body = move |spec: &Spec, task: &Task| {
+            let shuffle = &of[spec.in_wave].1.shuffle;
+            shuffle.run_map(spec.partition, task)?;
+            Ok(shuffle.output(spec.partition))
         };
-        for ((in_wave, map), output) in keep.into_iter().zip(made) {
-            stages[in_wave].1.shuffle.adopt(map, output);
+        let work = Work::new(specs.len(), body, |_, output| output);
+        let (all, missed) = self.run_lanes(begun, label, specs, &work)?;
+        for (i, made) in &all {
+            if let Some(output) = &made.result {
+                let (in_wave, map) = keep[*i];
+                stages[in_wave].1.shuffle.adopt(map, output.clone());
+            }
         }
-        Ok(())
+        self.inner.accumulators.count_sent(all.iter().flat_map(|(_, made)| &made.added))?;
+        Ok(missed)
     }
 
     /// Runs tasks on the pool, those of this lane only if there are several; returns the results of all. What they added
-    /// to accumulators counts if all succeed, in the order of the tasks.
+    /// to accumulators counts if all succeed, in the order of the tasks. Those that miss what was not planned run again
+    /// after `again`.
     fn run_tasks<R: Data>(
         &self,
         begun: &Begun,
         action: Action,
         tasks: Tasks,
         body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
+        again: &mut Again,
     ) -> Result<Vec<R>> {
-        let Some(backend) = &self.inner.backend else {
-            return self.run_counted(begun, tasks, body, |_, result| result);
-        };
-        let (lane, lanes, total) = (backend.lane(), backend.lanes(), tasks.specs.len());
-        let mine: Vec<Spec> = tasks.specs.into_iter().filter(|s| s.partition % lanes == lane).collect();
-        let numbers: Vec<usize> = mine.iter().map(|s| s.number).collect();
-        let accumulators = &self.inner.accumulators;
+        if self.inner.backend.is_none() {
+            return self.run_counted(begun, tasks, body, |_, result| result, again);
+        }
+        let work = Work::new(tasks.specs.len(), body, |_, result| result);
+        let (mut left, mut done) = (tasks.specs, Vec::new());
+        loop {
+            let fresh = left.iter().map(Spec::fresh).collect();
+            let (mut all, missed) = self.run_lanes(begun, action, left, &work)?;
+            let Some(missed) = missed else {
+                done.append(&mut all);
+                break;
+            };
+            left = fresh;
+            left.retain(|s| all.iter().any(|(i, made)| *i == s.number && made.result.is_none()));
+            all.retain(|(_, made)| made.result.is_some());
+            done.append(&mut all);
+            again(missed)?;
+        }
+        done.sort_by_key(|(i, _)| *i);
+        self.inner.accumulators.count_sent(done.iter().flat_map(|(_, made)| &made.added))?;
+        Ok(done.iter().filter_map(|(_, made)| made.result.clone()).collect())
+    }
+    /// Runs the tasks of this lane; returns what all lanes made, and what tasks of any lane missed.
+    fn run_lanes<R: Data>(
+        &self,
+        begun: &Begun,
+        action: Action,
+        specs: Vec<Spec>,
+        work: &Arc<
+            Work<
+                R,
+                impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
+                impl Fn(usize, R) -> R + Send + Sync + 'static,
+            >,
+        >,
+    ) -> Result<(Gathered<R>, Option<Missed>)> {
+        let backend = self.inner.backend.as_ref().expect("asked for by the callers");
+        let (lane, lanes, total) = (backend.lane(), backend.lanes(), specs.len());
+        let mine: Vec<Spec> = specs.into_iter().filter(|s| s.partition % lanes == lane).collect();
+        let numbers: Arc<[usize]> = mine.iter().map(|s| s.number).collect();
         // After a failure all lanes count nothing, so that they stay alike.
-        let (ran, updates) = self.run_here(begun, false, mine, body, |_, result| result);
-        let made = ran.and_then(|results| {
-            let mut made: Vec<Made<R>> = results.into_iter().map(|result| Made { result, added: Vec::new() }).collect();
-            for (i, updates) in updates {
-                made[i].added = accumulators.encode(updates)?;
+        let (ran, updates) = self.run_here(begun, Tasks { specs: mine, barrier: false }, work, Some(numbers.clone()));
+        let made = ran.and_then(|mut ran| {
+            let mut results = ran.done.into_iter();
+            let mut made: BTreeMap<usize, Made<R>> = BTreeMap::new();
+            for &number in &*numbers {
+                let is_left = ran.left.iter().any(|s| s.number == number);
+                let result = if is_left { None } else { results.next() };
+                let missed = if is_left { ran.missed.take() } else { None };
+                made.insert(number, Made { result, added: Vec::new(), missed });
             }
-            Ok(numbers.into_iter().zip(made).map(|(i, m)| (i, Arc::new(m) as Block)).collect())
+            for (number, updates) in updates {
+                made.get_mut(&number).expect("a task of this lane").added = self.inner.accumulators.encode(updates)?;
+            }
+            Ok(made.into_iter().map(|(i, m)| (i, Arc::new(m) as Block)).collect())
         });
         let label = Label { number: begun.job().id.0, name: action.name, site: action.site, tasks: total };
         let mut all = backend.gather(&label, made)?;
         all.sort_by_key(|(i, _)| *i);
-        let made = all.iter().map(|(_, b)| b.downcast_ref::<Made<R>>().expect("equal labels carry equal types"));
-        accumulators.count_sent(made.clone().flat_map(|m| &m.added))?;
-        Ok(made.map(|m| m.result.clone()).collect())
+        let typed = |b: Block| b.downcast::<Made<R>>().expect("equal labels carry equal types");
+        let all: Vec<_> = all.into_iter().map(|(i, b)| (i, typed(b))).collect();
+        let missed = Missed::all(all.iter().filter_map(|(_, made)| made.missed.as_ref()));
+        Ok((all, missed))
     }
-    /// The same with one lane; `keep` takes each result as soon as it is there.
+    /// Runs tasks with one lane; `keep` takes each result as soon as it is there.
     fn run_counted<R: Send + 'static, S: Send + 'static>(
         &self,
         begun: &Begun,
         tasks: Tasks,
         body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
         keep: impl Fn(usize, R) -> S + Send + Sync + 'static,
+        again: &mut Again,
     ) -> Result<Vec<S>> {
-        let (ran, added) = self.run_here(begun, tasks.barrier, tasks.specs, body, keep);
+        let (n, barrier) = (tasks.specs.len(), tasks.barrier);
+        let work = Work::new(n, body, keep);
+        let (ran, mut added) = self.run_here(begun, tasks, &work, None);
+        let ran = match ran {
+            Ok(Ran { done, missed: Some(missed), left }) => {
+                let left = Tasks { specs: left, barrier };
+                self.run_left(begun, &work, (n, done), left, missed, again, &mut added)
+            }
+            ran => ran.map(|ran| ran.done),
+        };
         if added.is_empty() {
             return ran;
         }

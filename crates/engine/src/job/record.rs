@@ -25,6 +25,15 @@ pub enum JobStatus {
     Failed,
 }
 
+/// The stages of a job: those it was planned with, and those of later plans.
+#[derive(Clone)]
+pub(crate) struct Stages(Range<u64>, Vec<Range<u64>>);
+impl Stages {
+    pub(crate) fn all(self) -> impl Iterator<Item = StageId> {
+        self.0.chain(self.1.into_iter().flatten()).map(StageId)
+    }
+}
+
 /// One job.
 pub(crate) struct Job {
     pub(crate) id: JobId,
@@ -33,6 +42,8 @@ pub(crate) struct Job {
     pub(crate) cancel: Cancel,
     /// Its stages, once planned: from, and to before.
     stages: [AtomicU64; 2],
+    /// Those of later plans.
+    more_stages: Mutex<Vec<Range<u64>>>,
     /// The tasks that run now.
     tasks: Mutex<Weak<Around>>,
     status: AtomicU8,
@@ -47,6 +58,7 @@ impl Job {
             properties,
             cancel: Cancel::default(),
             stages: Default::default(),
+            more_stages: Mutex::default(),
             tasks: Mutex::new(Weak::new()),
             status: AtomicU8::new(0),
             bus: bus.is_listened().then(|| bus.clone()),
@@ -54,17 +66,21 @@ impl Job {
     }
     pub(crate) fn planned(&self, stages: Range<u64>) {
         // The end last: read the other way round, it is never one half of a range.
+        if self.stages[1].load(Acquire) > 0 {
+            return self.more_stages.lock().expect("plain list").push(stages);
+        }
         self.stages[0].store(stages.start, Relaxed);
         self.stages[1].store(stages.end, Release);
     }
-    pub(crate) fn stages(&self) -> Range<u64> {
-        match self.stages[1].load(Acquire) {
+    pub(crate) fn stages(&self) -> Stages {
+        let first = match self.stages[1].load(Acquire) {
             0 => 0..0,
             end => self.stages[0].load(Relaxed)..end,
-        }
+        };
+        Stages(first, self.more_stages.lock().expect("plain list").clone())
     }
     pub(crate) fn has_stage(&self, stage: StageId) -> bool {
-        self.stages().contains(&stage.0)
+        self.stages().all().any(|id| id == stage)
     }
     pub(crate) fn runs(&self, tasks: &Arc<Around>) {
         *self.tasks.lock().expect("plain value") = Arc::downgrade(tasks);
@@ -193,7 +209,7 @@ pub(crate) struct Ended {
     pub(crate) id: JobId,
     pub(crate) status: JobStatus,
     pub(crate) properties: LocalProperties,
-    pub(crate) stages: Range<u64>,
+    pub(crate) stages: Stages,
 }
 
 /// The jobs that run now, those that ended last, and the groups that may not run any.

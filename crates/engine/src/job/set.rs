@@ -1,5 +1,5 @@
 //! One set of tasks: attempts, retries, what they leave, what listeners are told.
-use super::{Begun, panic_text};
+use super::{Begun, Missed, Tasks, panic_text};
 use crate::{
     Counters, Error, Result, Site, SparkContext, SparkListenerEvent, StageId, StageInfo, Task, TaskCause, TaskEnd,
     TaskInfo, TaskOutcome,
@@ -8,31 +8,69 @@ use crate::{
     flow::Carried,
     listener::Bus,
     pool::STACK,
-    task::{self, Around, Current, Inside, Left, Spec},
+    task::{self, Around, Current, Inside, Spec},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
 };
+
+/// What the tasks of a set do, and what they leave.
+pub(super) struct Work<S, B, K> {
+    body: B,
+    /// Takes each result as soon as it is there.
+    keep: K,
+    /// By place of the task.
+    results: Vec<Mutex<Option<Result<S>>>>,
+    /// What they added to accumulators, by place; only those that did.
+    added: Mutex<Vec<(usize, Updates)>>,
+}
+impl<S, B, K> Work<S, B, K> {
+    /// Of so many tasks.
+    pub(super) fn new(tasks: usize, body: B, keep: K) -> Arc<Self> {
+        let results = (0..tasks).map(|_| Mutex::new(None)).collect();
+        Arc::new(Work { body, keep, results, added: Mutex::default() })
+    }
+}
+/// What came of a set of tasks in which none failed.
+pub(super) struct Ran<S> {
+    /// The results of those that are done, in order.
+    pub(super) done: Vec<S>,
+    /// Those that are not.
+    pub(super) left: Vec<Spec>,
+    /// Why: there if any is left.
+    pub(super) missed: Option<Missed>,
+}
 
 impl SparkContext {
     /// [`run_once`](SparkContext::run_once), for a barrier stage again and again as the master says: all of it.
     pub(super) fn run_here<R: Send + 'static, S: Send + 'static>(
         &self,
         begun: &Begun,
-        barrier: bool,
-        specs: Vec<Spec>,
-        body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
-        keep: impl Fn(usize, R) -> S + Send + Sync + 'static,
-    ) -> (Result<Vec<S>>, Vec<(usize, Updates)>) {
+        tasks: Tasks,
+        work: &Arc<
+            Work<
+                S,
+                impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
+                impl Fn(usize, R) -> S + Send + Sync + 'static,
+            >,
+        >,
+        places: Option<Arc<[usize]>>,
+    ) -> (Result<Ran<S>>, Vec<(usize, Updates)>) {
+        let Tasks { specs, barrier } = tasks;
         if !barrier {
-            return self.run_once(begun, None, specs, body, keep);
+            return self.run_once(begun, None, specs, work, places);
         }
-        let (body, keep, mut kept) = (Arc::new(body), Arc::new(keep), Vec::new());
+        let mut kept = Vec::new();
         for again in 0.. {
-            let (body, keep) = (body.clone(), keep.clone());
             let fresh = specs.iter().map(Spec::fresh).collect();
-            let (ran, added) = self.run_once(begun, Some(again), fresh, move |s, t| body(s, t), move |i, r| keep(i, r));
+            let (ran, added) = self.run_once(begun, Some(again), fresh, work, places.clone());
+            // All or none: what one of them missed, all wait for.
+            let is_left = ran.as_ref().is_ok_and(|ran| ran.missed.is_some());
+            if is_left && begun.job().cancel.again() {
+                kept.extend(added.into_iter().map(|(i, u)| (i, u.only_kept())).filter(|(_, u)| !u.is_empty()));
+                return (ran.map(|ran| Ran { done: Vec::new(), left: specs, ..ran }), kept);
+            }
             if !matches!(ran, Err(Error::Task { .. }))
                 || again + 1 >= self.inner.master.attempts
                 || !begun.job().cancel.again()
@@ -47,25 +85,33 @@ impl SparkContext {
     }
 
     /// Runs tasks on the pool; returns what `keep` made of their results, or the first failure in partition order, and
-    /// what each has added to accumulators, if anything: one that failed, for the blocks that it left in the cache.
+    /// what each has added to accumulators, if anything: one that failed, for the blocks that it left in the cache. Each
+    /// leaves its result at its place, which is its index unless given.
     fn run_once<R: Send + 'static, S: Send + 'static>(
         &self,
         begun: &Begun,
         barrier: Option<u32>,
         specs: Vec<Spec>,
-        body: impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
-        keep: impl Fn(usize, R) -> S + Send + Sync + 'static,
-    ) -> (Result<Vec<S>>, Vec<(usize, Updates)>) {
+        work: &Arc<
+            Work<
+                S,
+                impl Fn(&Spec, &Task) -> Result<R> + Send + Sync + 'static,
+                impl Fn(usize, R) -> S + Send + Sync + 'static,
+            >,
+        >,
+        places: Option<Arc<[usize]>>,
+    ) -> (Result<Ran<S>>, Vec<(usize, Updates)>) {
         let (n, inner) = (specs.len(), &*self.inner);
         Counters::add(&inner.counters.tasks, n as u64);
         let first_attempt = inner.counters.attempts.fetch_add(n as u64, Relaxed);
         let (counters, helpers) = (inner.counters.clone(), inner.pool.helpers());
         let around = Arc::new(Around::new(begun.job().clone(), counters, helpers, specs, barrier));
         begun.job().runs(&around);
-        let left = Arc::new(Left::new(n));
         let stages = begun.job().bus.as_ref().map(|bus| stages_begin(bus, &around));
-        let (set, out) = (around.clone(), left.clone());
+        let (set, own) = (around.clone(), work.clone());
         let attempts = inner.master.attempts;
+        let place = move |i: usize| places.as_ref().map_or(i, |places| places[i]);
+        let placed = place.clone();
         let run = move |i: usize| {
             let spec = &set.specs[i];
             spec.begins(first_attempt + i as u64);
@@ -75,7 +121,7 @@ impl SparkContext {
             let mut added = Updates::default();
             let mut failures = 1 + set.again;
             let result = loop {
-                let mut run = || attempt(spec, &current, failures, &body, &mut added);
+                let mut run = || attempt(spec, &current, failures, &own.body, &mut added);
                 let result = match &set.job.bus {
                     None => run(),
                     Some(bus) => told(bus, &current.task, run),
@@ -97,7 +143,9 @@ impl SparkContext {
             };
             spec.ends();
             let result = match result {
-                Ok(result) => Ok(keep(spec.number, result)),
+                Ok(result) => Ok((own.keep)(spec.number, result)),
+                // One that has to wait for what it needs stops nobody, but those that would wait for it.
+                Err(e @ Error::Unplanned { .. }) if set.gate.is_none() => Err(e),
                 Err(e) => {
                     set.failed.fetch_add(1, Relaxed);
                     set.job.cancel.silently();
@@ -105,9 +153,9 @@ impl SparkContext {
                 }
             };
             if !added.is_empty() {
-                out.added.lock().expect("plain list").push((i, added));
+                own.added.lock().expect("plain list").push((place(i), added));
             }
-            *out.results[i].lock().expect("plain slot") = Some(result);
+            *own.results[place(i)].lock().expect("plain slot") = Some(result);
             if let Some(gate) = &set.gate {
                 gate.ends(i);
             }
@@ -124,11 +172,15 @@ impl SparkContext {
                 }
             }
         }
-        let mut results = Vec::with_capacity(n);
+        let mut ran = Ran { done: Vec::with_capacity(n), left: Vec::new(), missed: None };
         let mut error = None;
-        for slot in &left.results {
-            match slot.lock().expect("plain slot").take().expect("every task ended") {
-                Ok(r) => results.push(r),
+        for i in 0..n {
+            match work.results[placed(i)].lock().expect("plain slot").take().expect("every task ended") {
+                Ok(r) => ran.done.push(r),
+                Err(Error::Unplanned { shuffle, site }) => {
+                    ran.left.push(around.specs[i].fresh());
+                    ran.missed.get_or_insert_with(|| Missed { shuffle, site, rdds: around.missed() });
+                }
                 // The first real failure in partition order, not the cancellations it caused.
                 Err(e) => {
                     if matches!(error, None | Some(Error::Cancelled { .. })) {
@@ -137,12 +189,15 @@ impl SparkContext {
                 }
             }
         }
+        if ran.missed.is_some() && around.gate.is_some() && matches!(error, Some(Error::Cancelled { .. })) {
+            error = None;
+        }
         if let (Some(bus), Some(stages)) = (&begun.job().bus, stages) {
             stages_end(bus, stages, error.as_ref());
         }
-        let mut added = std::mem::take(&mut *left.added.lock().expect("plain list"));
+        let mut added = std::mem::take(&mut *work.added.lock().expect("plain list"));
         added.sort_unstable_by_key(|(i, _)| *i);
-        (error.map_or(Ok(results), Err), added)
+        (error.map_or(Ok(ran), Err), added)
     }
 }
 
@@ -176,7 +231,9 @@ fn attempt<R>(
 #[cold]
 fn failed(spec: &Spec, task: &Task, attempts: u32, met: Result<Error, Box<dyn std::any::Any + Send>>) -> Error {
     let cause = match met {
-        Ok(e @ (Error::Cancelled { .. } | Error::TaskKilled { .. } | Error::Task { .. })) => return e,
+        Ok(e @ (Error::Cancelled { .. } | Error::TaskKilled { .. } | Error::Task { .. } | Error::Unplanned { .. })) => {
+            return e;
+        }
         Ok(Error::User(e)) => TaskCause::User(e),
         Ok(e) => TaskCause::Engine(Box::new(e)),
         Err(payload) => TaskCause::Panic(panic_text(&*payload)),
@@ -201,7 +258,9 @@ fn told<R>(bus: &Bus, task: &Task, run: impl FnOnce() -> Result<R>) -> Result<R>
     let result = run();
     let outcome = match &result {
         Ok(_) => TaskOutcome::Succeeded,
-        Err(e @ (Error::Cancelled { .. } | Error::TaskKilled { .. })) => TaskOutcome::Killed(e.to_string()),
+        Err(e @ (Error::Cancelled { .. } | Error::TaskKilled { .. } | Error::Unplanned { .. })) => {
+            TaskOutcome::Killed(e.to_string())
+        }
         Err(e) => TaskOutcome::Failed(e.to_string()),
     };
     let (duration_ns, records_read) = (bus.clock.nanos().saturating_sub(began), task.spec().read());

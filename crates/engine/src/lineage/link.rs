@@ -13,6 +13,11 @@ impl<N: ?Sized + Send + Sync + 'static> Deref for Link<N> {
         self.0.as_ref().expect("taken only in drop")
     }
 }
+impl<N: ?Sized + Send + Sync + 'static> Clone for Link<N> {
+    fn clone(&self) -> Self {
+        Link(self.0.clone(), self.1)
+    }
+}
 impl<T: Data> Link<Op<T>> {
     /// An edge that knows the record type, for the closure that reads the parent.
     pub fn typed(op: &Arc<Op<T>>) -> Self {

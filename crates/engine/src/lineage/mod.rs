@@ -10,11 +10,12 @@ mod partitioner;
 pub use count::Count;
 pub use label::Label;
 pub use link::Link;
+pub(crate) use op::Body;
 pub use op::Op;
 pub use partitioner::{HashPartitioner, KeyPartitioner, Keyed, Order, Partitioner};
 pub(crate) use partitioner::{Router, Rule};
 
-use crate::{RddId, Result, ShuffleId, Site, Task, backend::Block};
+use crate::{RddId, Result, ShuffleId, Site, SparkContext, Task, backend::Block};
 use std::sync::{Arc, OnceLock};
 
 /// Identity and shape of a lineage node, fixed when it is made.
@@ -29,27 +30,17 @@ pub struct Meta {
     pub site: Site,
     /// How many partitions.
     pub partitions: Count,
-    /// What it is computed from.
-    pub deps: Vec<Dep>,
     /// How keys are spread over the partitions, if they are.
     pub partitioner: Option<Partitioner>,
-    /// Narrow operators in a row: bounds the recursion of `flow` and `next_chunk`.
+    /// Narrow operators in a row, as it was defined: bounds the recursion of `flow` and `next_chunk`. A checkpoint below
+    /// shortens the row; `plan::depth` sees that.
     pub depth: u32,
     /// Where its partitions are best computed, if it says so.
     pub(crate) hosts: OnceLock<Vec<Vec<String>>>,
 }
 
-impl Meta {
-    /// The parents computed in the same task.
-    pub(crate) fn narrow(&self) -> impl Iterator<Item = &Arc<dyn Node>> {
-        self.deps.iter().filter_map(|d| match d {
-            Dep::Narrow(p) => Some(&**p),
-            Dep::Shuffle(_) => None,
-        })
-    }
-}
-
 /// What a node needs of another.
+#[derive(Clone)]
 pub enum Dep {
     /// Partitions of the parent, computed in the same task.
     Narrow(Link<dyn Node>),
@@ -63,6 +54,30 @@ pub trait Node: Send + Sync + 'static {
     fn meta(&self) -> &Meta;
     /// Whether its partitions are to be kept once computed.
     fn is_persisted(&self) -> bool;
+    /// Hands over what it is computed from, for a job: from here on it cannot be marked for a checkpoint.
+    fn each_dep(&self, f: &mut dyn FnMut(&Dep));
+    /// The same for somebody who only looks.
+    fn peek_deps(&self, f: &mut dyn FnMut(&Dep));
+    /// Whether it is marked for a checkpoint that is not there yet.
+    fn is_to_be_checkpointed(&self) -> bool;
+    /// Writes its checkpoint, by a job, and lets go of what it was computed from.
+    ///
+    /// # Errors
+    /// What the job met.
+    fn write_checkpoint(self: Arc<Self>, sc: &SparkContext) -> Result<()>;
+}
+
+impl dyn Node {
+    /// The parents computed in the same task, for somebody who only looks.
+    pub(crate) fn narrow(&self) -> Vec<Link<dyn Node>> {
+        let mut parents = Vec::new();
+        self.peek_deps(&mut |d| {
+            if let Dep::Narrow(parent) = d {
+                parents.push(parent.clone());
+            }
+        });
+        parents
+    }
 }
 
 /// A map side whose outputs live as long as the lineage that made them.
@@ -71,6 +86,8 @@ pub trait Shuffle: Send + Sync {
     fn id(&self) -> ShuffleId;
     /// What is shuffled.
     fn parent(&self) -> &dyn Node;
+    /// The same, to hold on to.
+    fn parent_link(&self) -> Link<dyn Node>;
     /// The operator that shuffles.
     fn site(&self) -> Site;
     /// The operator's name.

@@ -287,7 +287,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             combine(flow)?.into_buckets(router).map(shared)
         };
         self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Buckets<Row<K, C>>>, p, task| {
-            let runs = x.bucket(p);
+            let runs = x.bucket(p)?;
             let most = runs.iter().map(|(v, _)| v.len()).max().unwrap_or(0);
             let mut t = Table::with_capacity(most);
             Flow::source(runs, task).each(|c| {

@@ -1,7 +1,7 @@
 //! [`Exchange`]: one shuffle. Typed vectors are handed over in process, neither serialised nor erased; the scheduler
 //! sees only `dyn Shuffle`. Outputs are shared, not moved, because a lineage may be read again, and they die with it.
 use crate::{
-    Data, Flow, Key, Rdd, Result, Shape, ShuffleId, Site, Task, Wire, at,
+    Data, Error, Flow, Key, Rdd, Result, Shape, ShuffleId, Site, Task, Wire, at,
     backend::Block,
     flow::Run,
     lineage::{Count, Dep, Link, Node, Op, Partitioner, Router, Shuffle},
@@ -38,17 +38,24 @@ impl<I: Data, O: Send + Sync + 'static> Exchange<I, O> {
         self.outputs.get()?.get(map)?.get()
     }
     /// What all map partitions made, in their order.
-    pub(crate) fn outputs(&self) -> impl Iterator<Item = &Arc<O>> + Clone {
-        // None: a parent without partitions.
-        let cells = self.outputs.get().into_iter().flatten();
-        cells.map(|c| c.get().expect("the planner ran every map task first"))
+    ///
+    /// # Errors
+    /// [`Error::Unplanned`]: the planner ran every map task that was missing, except below what was cached then and is
+    /// gone now.
+    pub(crate) fn outputs(&self) -> Result<Vec<&Arc<O>>> {
+        let unplanned = || Error::Unplanned { shuffle: self.id, site: self.site };
+        match self.outputs.get() {
+            Some(cells) => cells.iter().map(|c| c.get().ok_or_else(unplanned)).collect(),
+            None if self.parent.meta.partitions.get()? == 0 => Ok(Vec::new()),
+            None => Err(unplanned()),
+        }
     }
 }
 impl<I: Data, R: Data> Exchange<I, Buckets<R>> {
     /// The runs of one reduce partition, in map-partition order: the same for any number of threads.
-    pub(crate) fn bucket(&self, reduce: usize) -> Vec<Run<R>> {
-        let buckets = self.outputs().map(|buckets| &buckets[reduce]);
-        buckets.filter(|b| !b.is_empty()).map(|b| (b.clone(), 0..b.len())).collect()
+    pub(crate) fn bucket(&self, reduce: usize) -> Result<Vec<Run<R>>> {
+        let buckets = self.outputs()?.into_iter().map(|buckets| &buckets[reduce]);
+        Ok(buckets.filter(|b| !b.is_empty()).map(|b| (b.clone(), 0..b.len())).collect())
     }
 }
 impl<I: Data, O: Send + Sync + 'static> Shuffle for Exchange<I, O> {
@@ -57,6 +64,9 @@ impl<I: Data, O: Send + Sync + 'static> Shuffle for Exchange<I, O> {
     }
     fn parent(&self) -> &dyn Node {
         &**self.parent
+    }
+    fn parent_link(&self) -> Link<dyn Node> {
+        Link::erased(&self.parent)
     }
     fn site(&self) -> Site {
         self.site

@@ -38,7 +38,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             return self.clone();
         }
         let write = move |flow: Flow<(K, V)>, router: &Router<K>| records(flow, router, site).map(shared);
-        self.exchange(name, site, partitioner, write, |x, p, task| Ok(Flow::source(x.bucket(p), task)))
+        self.exchange(name, site, partitioner, write, |x, p, task| Ok(Flow::source(x.bucket(p)?, task)))
     }
     /// All values of each key, in the order of partitions and of records within them. Nothing is combined before the
     /// shuffle and all values of a key are in memory at once: prefer [`reduce_by_key`](Rdd::reduce_by_key) or
@@ -99,7 +99,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         let write = move |flow: Flow<(K, V)>, router: &Router<K>| rows(flow, router, site);
         self.exchange(name, site, partitioner, write, move |x, p, task| {
             let mut t: Table<K, Vec<V>> = Table::with_capacity(0);
-            Flow::source(x.bucket(p), task).each(|c| {
+            Flow::source(x.bucket(p)?, task).each(|c| {
                 at(site);
                 c.for_each(|(h, (k, v))| t.upsert_hashed(h, k, v, |v| vec![v], |all, v| all.push(v)));
                 Ok(())

@@ -51,6 +51,6 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         let write = move |flow: Flow<(K, V)>, router: &Router<K>| {
             spread(flow, router, site, Hashed::new, |row| (&row.key, Some(row.hash))).map(shared)
         };
-        self.exchange(name, site, partitioner, write, |x, p, task| Ok(Flow::source(x.bucket(p), task)))
+        self.exchange(name, site, partitioner, write, |x, p, task| Ok(Flow::source(x.bucket(p)?, task)))
     }
 }

@@ -29,14 +29,15 @@ impl<K: Key, V: Wire> Side<K, V> {
     pub(super) fn open(&self, p: usize, task: &Task) -> Result<Opened<K, V>> {
         match self {
             Side::Narrow(parent) => parent.flow(p, task).map(Opened::Narrow),
-            Side::Shuffled(x) => Ok(Opened::Shuffled(Flow::source(x.bucket(p), task))),
+            Side::Shuffled(x) => Ok(Opened::Shuffled(Flow::source(x.bucket(p)?, task))),
         }
     }
     /// The records that the largest map partition has sent to this one: about how many keys there are at least.
     pub(super) fn longest(&self, p: usize) -> usize {
         match self {
             Side::Narrow(_) => 0,
-            Side::Shuffled(x) => x.bucket(p).iter().map(|(run, _)| run.len()).max().unwrap_or(0),
+            // What is missing is an error where it is opened.
+            Side::Shuffled(x) => x.bucket(p).iter().flatten().map(|(run, _)| run.len()).max().unwrap_or(0),
         }
     }
 }

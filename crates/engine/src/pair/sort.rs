@@ -136,7 +136,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             Ok(records(flow, router, site)?.into_iter().map(sorted).collect())
         };
         self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Runs<K, V>>, p, task| {
-            let runs = x.outputs().map(|runs| runs[p].clone());
+            let runs = x.outputs()?.into_iter().map(|runs| runs[p].clone());
             let slices = runs.map(|run| (run.len(), run)).map(|(n, run)| Slice::new(run, 0..n)).collect();
             Ok(merged(slices, order, site, task))
         })
@@ -281,7 +281,7 @@ impl<K: SortKey, V: Wire> Ranges<K, V> {
         if let Some(found) = cells[i].get() {
             return Ok(found.as_ref());
         }
-        let runs: Vec<Arc<SortedRun<K, V>>> = self.x.outputs().cloned().collect();
+        let runs: Vec<Arc<SortedRun<K, V>>> = self.x.outputs()?.into_iter().cloned().collect();
         let all: usize = runs.iter().map(|run| run.len()).sum();
         let before = (all as u128 * (i as u128 + 1) / (cells.len() as u128 + 1)) as usize;
         let last = before.checked_sub(1).and_then(|rank| key_at_rank(&runs, rank, self.order));
@@ -304,7 +304,7 @@ impl<K: SortKey, V: Wire> Ranges<K, V> {
             let to = if p == inner { run.len() } else { behind(high, run, from) };
             Slice::new(run.clone(), from..to)
         };
-        Ok(self.x.outputs().map(slice).collect())
+        Ok(self.x.outputs()?.into_iter().map(slice).collect())
     }
 }
 

@@ -2,7 +2,7 @@
 use super::Rdd;
 use crate::{
     Data, RddId, ShuffleId, Site,
-    lineage::{Dep, Node},
+    lineage::{Dep, Link, Node},
 };
 use std::{collections::HashSet, fmt::Write};
 
@@ -70,12 +70,14 @@ impl<T: Data> Rdd<T> {
             let meta = node.meta();
             Dependency { rdd: meta.id, name: name_of(node), site: meta.site, shuffle }
         };
-        let deps = self.op.meta.deps.iter();
-        deps.map(|d| match d {
-            Dep::Narrow(parent) => on(&***parent, None),
-            Dep::Shuffle(s) => on(s.parent(), Some(s.id())),
-        })
-        .collect()
+        let mut all = Vec::new();
+        self.op.peek_deps(&mut |d| {
+            all.push(match d {
+                Dep::Narrow(parent) => on(&***parent, None),
+                Dep::Shuffle(s) => on(s.parent(), Some(s.id())),
+            });
+        });
+        all
     }
     /// Its lineage, one node a line, parents indented below; `+-` starts another stage, as in Spark. In brackets the
     /// number of partitions, `?` while files have not been listed.
@@ -92,9 +94,11 @@ impl<T: Data> Rdd<T> {
     #[doc(alias = "toDebugString")]
     pub fn to_debug_string(&self) -> String {
         let (mut out, mut seen) = (String::new(), HashSet::new());
-        let mut todo: Vec<(&dyn Node, usize, bool)> = vec![(&*self.op, 0, true)];
+        let mut todo: Vec<(Link<dyn Node>, usize, bool)> = vec![(Link::erased(&self.op), 0, true)];
         while let Some((node, indent, new_stage)) = todo.pop() {
             let meta = node.meta();
+            let mut deps = Vec::new();
+            node.peek_deps(&mut |d| deps.push(d.clone()));
             let partitions = meta.partitions.if_known().map_or("?".into(), |n| n.to_string());
             let lead = match (indent, new_stage) {
                 (0, _) => format!("({partitions}) "),
@@ -103,17 +107,17 @@ impl<T: Data> Rdd<T> {
             };
             let again = !seen.insert(meta.id);
             let cached = if node.is_persisted() { " (cached)" } else { "" };
-            let note = if again && !meta.deps.is_empty() { " (as above)" } else { "" };
+            let note = if again && !deps.is_empty() { " (as above)" } else { "" };
             let label = meta.label.get().map_or(String::new(), |l| format!("{l} "));
             writeln!(out, "{lead}{label}{} [{}] at {}{cached}{note}", meta.name, meta.id.0, meta.site)
                 .expect("writing to a string");
             if again {
                 continue;
             }
-            for d in meta.deps.iter().rev() {
+            for d in deps.into_iter().rev() {
                 match d {
-                    Dep::Narrow(p) => todo.push((&***p, indent.max(1), false)),
-                    Dep::Shuffle(s) => todo.push((s.parent(), indent + if indent == 0 { 1 } else { 3 }, true)),
+                    Dep::Narrow(p) => todo.push((p, indent.max(1), false)),
+                    Dep::Shuffle(s) => todo.push((s.parent_link(), indent + if indent == 0 { 1 } else { 3 }, true)),
                 }
             }
         }

@@ -11,6 +11,7 @@ mod iterate;
 mod keeping;
 mod numeric;
 mod ordered;
+mod persist;
 mod reshape;
 mod sample;
 mod sets;
@@ -33,8 +34,8 @@ pub use transform::OnBadRecord;
 pub use zip::Beside;
 
 use crate::{
-    Chunk, Data, Error, Flow, RddId, Result, Site, SparkContext, SparkListenerEvent, Task, at,
-    lineage::{Count, Dep, Label, Link, Meta, Op, Partitioner},
+    Chunk, Data, Error, Flow, RddId, Result, Site, SparkContext, Task, at,
+    lineage::{Body, Count, Dep, Label, Link, Meta, Op, Partitioner},
 };
 use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
 
@@ -99,19 +100,10 @@ impl SparkContext {
     ) -> Rdd<T> {
         let Shape { name, site, partitions, deps, partitioner, depth } = shape;
         let id = RddId(self.inner.ids.rdds.fetch_add(1, Relaxed));
-        let meta = Meta {
-            id,
-            name,
-            label: Label::default(),
-            site,
-            partitions,
-            deps,
-            partitioner,
-            depth,
-            hosts: OnceLock::new(),
-        };
-        let (blocks, compute) = (self.inner.blocks.clone(), Box::new(compute));
-        Rdd { op: Arc::new(Op { meta, persisted: false.into(), blocks, compute }), sc: self.clone() }
+        let meta =
+            Meta { id, name, label: Label::default(), site, partitions, partitioner, depth, hosts: OnceLock::new() };
+        let body = Body { deps, compute: Box::new(compute) };
+        Rdd { op: Arc::new(Op::new(meta, self.inner.blocks.clone(), body)), sc: self.clone() }
     }
     /// A node without parents.
     pub(crate) fn leaf<T: Data>(
@@ -232,34 +224,5 @@ impl<T: Data> Rdd<T> {
     /// How keys are spread over the partitions, if they are.
     pub fn partitioner(&self) -> Option<&Partitioner> {
         self.op.meta.partitioner.as_ref()
-    }
-    /// Keeps computed partitions in memory until [`unpersist`](Rdd::unpersist) or until the last handle and the last
-    /// lineage that reads it are gone. Lines of a text file are slices of read buffers: before caching a few of many,
-    /// `map(|line| line.detach())`.
-    ///
-    /// ```
-    /// # use winterbourne_engine::{SparkConf, SparkContext};
-    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
-    /// let squares = sc.range(0..100, 2).map(|x| x * x).cache();
-    /// assert_eq!(squares.count()?, 100); // computes and keeps
-    /// assert_eq!(squares.count()?, 100); // reads
-    /// assert_eq!(sc.counts().cached_blocks, 2);
-    /// squares.unpersist();
-    /// assert_eq!(sc.counts().cached_blocks, 0);
-    /// # Ok::<(), winterbourne_engine::Error>(())
-    /// ```
-    pub fn cache(self) -> Self {
-        self.op.persisted.store(true, Relaxed);
-        self
-    }
-    /// Whether computed partitions are kept.
-    pub fn is_cached(&self) -> bool {
-        self.op.persisted.load(Relaxed)
-    }
-    /// Drops kept partitions and keeps no more.
-    pub fn unpersist(&self) {
-        self.op.persisted.store(false, Relaxed);
-        self.sc.inner.blocks.forget(self.op.meta.id);
-        self.sc.inner.bus.post(|| SparkListenerEvent::UnpersistRdd(self.op.meta.id));
     }
 }

@@ -120,7 +120,7 @@ impl<T: Data> Rdd<T> {
         self.sc.make(shape, move |p, task| {
             task.check()?;
             at(site);
-            Ok(Flow::source(x.bucket(p), task))
+            Ok(Flow::source(x.bucket(p)?, task))
         })
     }
 }

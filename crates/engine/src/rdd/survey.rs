@@ -48,12 +48,15 @@ impl<T: Data> Rdd<T> {
         self.sc.make(shape, move |p, task| {
             let flow = parent.flow(p, task)?;
             at(site);
-            let all = known.get().cloned().unwrap_or_else(|| {
-                // Computed outside of the cell: it may run code of the user's keys.
-                let found: Vec<&[F]> = findings.outputs().map(|found| &found[..]).collect();
-                let all = Arc::new(sum(&found));
-                known.get_or_init(|| all).clone()
-            });
+            let all = match known.get() {
+                Some(all) => all.clone(),
+                None => {
+                    // Computed outside of the cell: it may run code of the user's keys.
+                    let found: Vec<&[F]> = findings.outputs()?.into_iter().map(|found| &found[..]).collect();
+                    let all = Arc::new(sum(&found));
+                    known.get_or_init(|| all).clone()
+                }
+            };
             read(p, flow, &all, task)
         })
     }

@@ -1,7 +1,7 @@
 //! Collections whose elements say where they would like to be computed.
 use crate::{
     Data, Flow, Rdd, Site, SparkContext,
-    lineage::{Count, Node},
+    lineage::{Count, Link, Node},
 };
 use std::sync::Arc;
 
@@ -38,14 +38,14 @@ impl<T: Data> Rdd<T> {
     /// partition. Empty where nobody said so.
     #[doc(alias = "preferredLocations")]
     pub fn preferred_locations(&self, partition: usize) -> Vec<String> {
-        let mut node: &dyn Node = &*self.op;
+        let mut node: Link<dyn Node> = Link::erased(&self.op);
         loop {
             let meta = node.meta();
             if let Some(hosts) = meta.hosts.get() {
                 return hosts.get(partition).cloned().unwrap_or_default();
             }
-            match meta.narrow().next() {
-                Some(parent) if parent.meta().partitions.same(&meta.partitions) => node = &**parent,
+            match node.narrow().into_iter().next() {
+                Some(parent) if parent.meta().partitions.same(&meta.partitions) => node = parent,
                 _ => return Vec::new(),
             }
         }

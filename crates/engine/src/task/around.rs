@@ -1,6 +1,6 @@
 //! [`Around`]: what the tasks of one set share. [`Spec`]: one of them, and how far it is.
 use super::{Task, context::Own};
-use crate::{Counters, Site, StageId, accumulator::Updates, barrier::Gate, job::Job, pool::Helpers};
+use crate::{Counters, RddId, Site, StageId, barrier::Gate, job::Job, pool::Helpers};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -95,6 +95,8 @@ pub(crate) struct Around {
     pub(crate) gate: Option<Arc<Gate>>,
     /// Attempts that failed.
     pub(crate) failed: AtomicU64,
+    /// Persisted RDDs of which a block was missing, as often as one was.
+    missed: Mutex<Vec<RddId>>,
     /// Whether any task has asked for its context.
     asked: AtomicBool,
     /// The contexts of running attempts, by their numbers; only those that were asked for.
@@ -117,9 +119,17 @@ impl Around {
             gate: again.map(|_| Arc::new(Gate::new(specs.len()))),
             specs,
             failed: AtomicU64::new(0),
+            missed: Mutex::default(),
             asked: AtomicBool::new(false),
             contexts: Mutex::default(),
         }
+    }
+    /// A block of this RDD is not there and is computed. What the planner left out because of it may be missing too.
+    pub(super) fn misses(&self, rdd: RddId) {
+        self.missed.lock().expect("plain list").push(rdd);
+    }
+    pub(crate) fn missed(&self) -> Vec<RddId> {
+        self.missed.lock().expect("plain list").clone()
     }
     fn contexts(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Own>>> {
         self.contexts.lock().expect("no user code runs under this lock")
@@ -137,17 +147,5 @@ impl Around {
             return None;
         }
         self.contexts().remove(&task.spec().attempt_id())
-    }
-}
-
-/// What a set of tasks leaves.
-pub(crate) struct Left<S> {
-    pub(crate) results: Vec<Mutex<Option<crate::Result<S>>>>,
-    /// What they added to accumulators, by number of the task; only those that did.
-    pub(crate) added: Mutex<Vec<(usize, Updates)>>,
-}
-impl<S> Left<S> {
-    pub(crate) fn new(tasks: usize) -> Self {
-        Left { results: (0..tasks).map(|_| Mutex::new(None)).collect(), added: Mutex::default() }
     }
 }

@@ -2,7 +2,7 @@
 mod around;
 mod context;
 
-pub(crate) use around::{Around, Left, Spec};
+pub(crate) use around::{Around, Spec};
 pub use context::{TaskContext, TaskMetrics};
 
 use crate::{BlockUpdated, Counters, JobId, RddId, Result, Site, SparkListenerEvent, StageId, accumulator::Updates};
@@ -46,6 +46,10 @@ impl Task {
     /// The context's counters.
     pub fn counters(&self) -> &Counters {
         &self.around.counters
+    }
+    /// A block of this RDD is not there and is computed.
+    pub(crate) fn misses(&self, rdd: RddId) {
+        self.around.misses(rdd);
     }
     /// Tells listeners that a partition was put into the cache.
     pub(crate) fn block_updated(&self, rdd: RddId, partition: usize) {

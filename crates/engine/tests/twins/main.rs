@@ -5,6 +5,7 @@ mod files;
 mod jobs;
 mod keyed;
 mod numbers;
+mod persist;
 mod samples;
 mod sets;
 mod sorted;

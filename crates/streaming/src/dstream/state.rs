@@ -417,7 +417,7 @@ pub(super) fn alone<K: Key, S: Wire>(
 }
 /// Runs once for each partition, and is known to do so.
 pub(super) fn applied_by<K: Key, S: Wire>(store: &Store<K, S>, rdd: Rdd<()>) -> Rdd<()> {
-    let applied = rdd.cache();
+    let applied = rdd.pinned();
     store.applied_by(&applied);
     applied
 }

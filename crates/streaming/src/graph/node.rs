@@ -204,8 +204,12 @@ impl<T: Data> StreamOp<T> {
             memo.begun
         };
         let made = (self.compute)(t)?;
-        let keep = self.meta.persisted.load(Relaxed) || self.meta.is_kept_view();
-        let made = if keep { made.map(Rdd::cache) } else { made };
+        // A view of state is read when the state has moved on: it cannot be computed again.
+        let made = match (self.meta.is_kept_view(), self.meta.persisted.load(Relaxed)) {
+            (true, _) => made.map(Rdd::pinned),
+            (false, true) => made.map(Rdd::cache),
+            (false, false) => made,
+        };
         let mut memo = self.memo();
         // SUBTLE: another thread may look back (`slice`) while the batch loop works. Who comes first is remembered; what
         // was made before an attempt began is not, because the attempt must make its own.

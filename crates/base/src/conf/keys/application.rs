@@ -11,6 +11,6 @@ keys! {
     /// The program's name, as the UI and the logs show it.
     APP_NAME: Option<String> = "spark.app.name" { unset: "the program chooses" }
 
-    /// Directory for shuffle files and cached blocks on disk.
-    LOCAL_DIR: Option<String> = "spark.local.dir" { no_effect: super::LATER, unset: "the system's directory for temporary files" }
+    /// Directory for cached blocks on disk, in a directory of their own that goes with the context. Of a list, the first.
+    LOCAL_DIR: Option<String> = "spark.local.dir" { unset: "the system's directory for temporary files" }
 }

@@ -50,14 +50,18 @@ keys! {
     /// Share of that memory that cached blocks keep when execution wants it.
     MEMORY_STORAGE_FRACTION: f64 = "spark.memory.storageFraction" { no_effect: super::LATER, default: Some("0.5"), rule: Rule::Fraction }
 
-    /// Whether blocks cached in serialised form are compressed.
-    RDD_COMPRESS: bool = "spark.rdd.compress" { no_effect: super::LATER, default: Some("false") }
+    /// The most that cached blocks take in memory, together. What was not used for longest makes room: it goes to disk, if
+    /// its storage level has one, and is computed again otherwise.
+    MEMORY_STORAGE_SIZE: Option<Bytes> = "spark.memory.storageSize" { unset: "no limit" }
+
+    /// Whether blocks cached in serialised form, or on disk, and checkpoints are compressed (LZ4).
+    RDD_COMPRESS: bool = "spark.rdd.compress" { default: Some("false") }
 
     /// Directory for checkpoints of RDDs.
-    CHECKPOINT_DIR: Option<String> = "spark.checkpoint.dir" { no_effect: super::LATER,}
+    CHECKPOINT_DIR: Option<String> = "spark.checkpoint.dir" {}
 
     /// Whether a checkpointed RDD's files are deleted with its last handle.
-    CLEAN_CHECKPOINTS: bool = "spark.cleaner.referenceTracking.cleanCheckpoints" { no_effect: super::LATER, default: Some("false") }
+    CLEAN_CHECKPOINTS: bool = "spark.cleaner.referenceTracking.cleanCheckpoints" { default: Some("false") }
 
     /// Whether saving over an existing directory is refused.
     VALIDATE_OUTPUT_SPECS: bool = "spark.hadoop.validateOutputSpecs" { default: Some("true") }
