@@ -325,7 +325,8 @@ fn foreach_partition_says_which_partition_of_which_batch_of_which_output_it_is()
     for s in [stream.clone(), stream.map(|x| x + 10)] {
         let written = written.clone();
         s.foreach_partition(move |id, records| {
-            written.lock().unwrap().push((id.clone(), records.collect()));
+            let all = records.collect();
+            written.lock().unwrap().push((id.clone(), all));
             Ok(())
         });
     }
@@ -350,7 +351,9 @@ fn a_partition_that_is_tried_again_has_the_same_id() {
     let (written, fails) = (Written::default(), Mutex::new(true));
     let table = written.clone();
     stream.foreach_partition(move |id, records| {
-        table.lock().unwrap().push((id.clone(), records.collect()));
+        // Unwinds if the other partition failed first.
+        let all = records.collect();
+        table.lock().unwrap().push((id.clone(), all));
         let fails = id.partition == 1 && std::mem::take(&mut *fails.lock().unwrap());
         if fails { Err("the connection is gone".into()) } else { Ok(()) }
     });
