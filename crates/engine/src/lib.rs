@@ -32,6 +32,7 @@ mod job;
 pub mod lineage;
 mod listener;
 mod master;
+mod memory;
 mod object;
 mod output;
 mod pair;
@@ -48,6 +49,7 @@ mod share;
 mod show;
 mod site;
 mod source;
+mod spill;
 mod storage_level;
 mod task;
 mod text;
@@ -81,6 +83,7 @@ pub use listener::{
     StageInfo, TaskEnd, TaskInfo, TaskOutcome,
 };
 pub use master::{Master, MasterError};
+pub use memory::{MemoryHold, MemoryStatus, MemoryUse};
 pub use output::Output;
 pub use pair::{Hashed, RangePartitioner};
 pub use pipe::Pipe;

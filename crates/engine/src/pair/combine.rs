@@ -1,10 +1,15 @@
 //! Aggregation by key, combined on the map side.
 use super::{
-    exchange::{Buckets, Exchange, shared},
-    table::{Row, Table},
+    exchange::Exchange,
+    gather::Gather,
+    output::{Output, spilled},
+    table::{Row, Table, into_buckets, row_codec},
+    tabled::{Grows, Tabled},
 };
 use crate::{
-    Data, Flow, Key, KeyPartitioner, Rdd, Result, Site, Wire, at, hash,
+    Chunk, Data, Flow, Key, KeyPartitioner, Rdd, Result, Site, Task, Wire, at,
+    blocks::size,
+    hash,
     lineage::{Partitioner, Router},
 };
 use std::sync::Arc;
@@ -271,31 +276,62 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         if let Some(refused) = self.refuse_none(name, site, &partitioner) {
             return refused;
         }
-        let combine = move |flow: Flow<(K, V)>| -> Result<Table<K, C>> {
-            let mut t = Table::with_capacity(0);
-            flow.each(|c| {
-                at(site);
-                c.for_each(|(k, v)| add(&mut t, k, v));
-                Ok(())
-            })?;
-            Ok(t)
-        };
+        let merge = Arc::new(merge);
         if self.is_spread_by(&partitioner) {
-            return self.narrow(name, site, true, move |_, flow, _| Ok(combine(flow)?.into_flow()));
+            return self.narrow(name, site, true, move |_, flow, task| {
+                let mut all = Gather::whole(0, task);
+                flow.each(|c| {
+                    at(site);
+                    let kept = all.weigh(&c);
+                    let table = all.table();
+                    c.for_each(|(k, v)| add(table, k, v));
+                    all.added(kept)
+                })?;
+                let merge = merge.clone();
+                all.finish(site, task, move |t: &mut _, h, k, c| merge(t, h, k, c))
+            });
         }
-        let write = move |flow: Flow<(K, V)>, router: &Router<K>| -> Result<Buckets<Row<K, C>>> {
-            combine(flow)?.into_buckets(router).map(shared)
-        };
-        self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Buckets<Row<K, C>>>, p, task| {
-            let runs = x.bucket(p)?;
-            let most = runs.iter().map(|(v, _)| v.len()).max().unwrap_or(0);
-            let mut t = Table::with_capacity(most);
-            Flow::source(runs, task).each(|c| {
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>, task: &Task| combined(flow, router, task, site, &add);
+        self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Output<Row<K, C>>>, p, task| {
+            let mut all = Gather::whole(x.longest(p), task);
+            x.read(p, task)?.each(|c| {
                 at(site);
-                c.for_each(|(h, (k, c))| merge(&mut t, h, k, c));
-                Ok(())
+                let kept = all.weigh(&c);
+                let table = all.table();
+                c.for_each(|(h, (k, c))| merge(table, h, k, c));
+                all.added(kept)
             })?;
-            Ok(t.into_flow())
+            let merge = merge.clone();
+            all.finish(site, task, move |t: &mut _, h, k, c| merge(t, h, k, c))
         })
     }
+}
+
+/// What a map task leaves: the table of its partition, in buckets; if it was too large, several one after another.
+fn combined<K: Key, V: Wire, C: Wire>(
+    flow: Flow<(K, V)>,
+    router: &Router<K>,
+    task: &Task,
+    site: Site,
+    add: impl Fn(&mut Table<K, C>, K, V),
+) -> Result<Output<Row<K, C>>> {
+    let (codec, mut runs) = (row_codec(), Vec::new());
+    let mut all: Tabled<K, C> = Tabled::new(0, task, Grows::of::<C>(), size::walked::<C>);
+    flow.each(|c: Chunk<(K, V)>| {
+        at(site);
+        let kept = all.weigh(&c);
+        c.for_each(|(k, v)| add(&mut all.table, k, v));
+        if !all.fits(kept) {
+            let buckets = into_buckets(all.take().into_iter(), router)?;
+            runs.push(spilled(&buckets, codec, all.memory())?);
+            all.release();
+        }
+        Ok(())
+    })?;
+    let bytes = all.rows_weigh(0);
+    let (table, grant) = all.into_parts();
+    let buckets = into_buckets(table.into_rows(), router)?;
+    let memory = grant.memory().clone();
+    drop(grant);
+    Output::new(runs, buckets, bytes, codec, &memory)
 }
