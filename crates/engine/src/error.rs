@@ -312,7 +312,7 @@ pub enum Error {
     },
     /// All values of one key are wanted at once, and are more than the memory budget lets one task hold.
     #[error(
-        "{operator} at {site}: the values of the key {key} are larger than what one task may hold in memory ({held} bytes read so far, {limit} allowed): combine them (reduce_by_key, aggregate_by_key), go through them one by one (map_groups), spread the key, or raise spark.memory.size"
+        "{operator} at {site}: the values of the key {key} are larger than what one task may hold in memory ({held} bytes read so far, {limit} allowed): combine them (reduce_by_key, aggregate_by_key), go through them one by one (flat_map_groups), spread the key, or raise spark.memory.size"
     )]
     GroupTooLarge {
         /// The operator.

@@ -85,7 +85,7 @@ pub use listener::{
 pub use master::{Master, MasterError};
 pub use memory::{MemoryHold, MemoryStatus, MemoryUse};
 pub use output::Output;
-pub use pair::{Hashed, RangePartitioner};
+pub use pair::{GroupValues, Hashed, RangePartitioner};
 pub use pipe::Pipe;
 pub use rdd::{
     Beside, BoundedDouble, ByFloat, ByOrd, Dependency, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd,

@@ -105,6 +105,10 @@ impl Memory {
     pub(crate) fn share(&self) -> u64 {
         (self.for_tasks() / 2 / self.threads).max(self.least)
     }
+    /// The most that the values of one key may weigh, where they are wanted at once.
+    pub(crate) fn for_a_group(&self) -> u64 {
+        self.share().max(LEAST)
+    }
     /// Takes so many bytes if they are free, or can be freed.
     fn take(&self, by: MemoryUse, bytes: u64) -> bool {
         self.uses[by as usize].fetch_add(bytes, SeqCst);

@@ -75,7 +75,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// The general aggregation: `create` an accumulator from the first value of a key in a partition, `merge` further
     /// values into it, `merge_combiners` across partitions. Works in place, so it is the one for heavy accumulators.
     /// Partitions as for [`reduce_by_key`](Rdd::reduce_by_key). If keys are spread that way already nothing is shuffled,
-    /// and `merge_combiners` is not called.
+    /// and `merge_combiners` is called only if a table went to disk.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -114,7 +114,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// let sizes = sc.range(0..10, 3).map(|x| (x, x)).partition_by(2).combine_by_key_in(
     ///     |first| vec![first],
     ///     |all, x| all.push(x),
-    ///     |_, _| unreachable!("all values of a key are in one partition"),
+    ///     |all, mut more: Vec<u64>| all.append(&mut more), // only if a table has to go to disk
     ///     2,
     /// );
     /// assert_eq!(sizes.count()?, 10);
@@ -156,7 +156,8 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         )
     }
     /// Folds the values of each key from `zero`: `add` within a partition, `merge` across partitions. `zero` enters once
-    /// **for each partition that has the key**, as in Spark; only once if keys are spread that way already. Partitions
+    /// **for each partition that has the key**, as in Spark; only once if keys are spread that way already; and once more
+    /// whenever a table of that partition had to go to disk. Partitions
     /// as for [`reduce_by_key`](Rdd::reduce_by_key). Accumulators that are dear to move want
     /// [`combine_by_key`](Rdd::combine_by_key).
     ///

@@ -156,7 +156,7 @@ pub(super) struct Limit {
 }
 impl Limit {
     pub(super) fn of(operator: &'static str, site: Site, task: &Task) -> Self {
-        Limit { operator, site, most: task.around.memory.share() }
+        Limit { operator, site, most: task.around.memory.for_a_group() }
     }
     pub(super) fn exceeded<K: Key>(&self, key: &K, held: u64) -> Error {
         let Limit { operator, site, most } = *self;

@@ -40,8 +40,10 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.exchange(name, site, partitioner, write, |x, p, task| x.read(p, task))
     }
     /// All values of each key, in the order of partitions and of records within them. Nothing is combined before the
-    /// shuffle and all values of a key are in memory at once: prefer [`reduce_by_key`](Rdd::reduce_by_key) or
-    /// [`combine_by_key`](Rdd::combine_by_key) for sums, counts and their like. Partitions as for `reduce_by_key`.
+    /// shuffle, and all values of a key are in memory at once, those of other keys on disk if need be: prefer
+    /// [`reduce_by_key`](Rdd::reduce_by_key) or [`combine_by_key`](Rdd::combine_by_key) for sums, counts and their like.
+    /// A key with more values than one task may hold is [`Error::GroupTooLarge`](crate::Error::GroupTooLarge);
+    /// [`flat_map_groups`](Rdd::flat_map_groups) takes it. Partitions as for `reduce_by_key`.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};

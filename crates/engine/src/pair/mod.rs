@@ -6,6 +6,7 @@ mod distinct;
 pub(crate) mod exchange;
 mod gather;
 mod group;
+mod groups;
 mod hashed;
 mod join;
 mod local;
@@ -24,6 +25,7 @@ mod table;
 mod tabled;
 mod values;
 
+pub use groups::GroupValues;
 pub use hashed::Hashed;
 pub(crate) use local::{counted, merged};
 pub use range::RangePartitioner;

@@ -25,7 +25,8 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// is *called*. Partitions are equal in size, but for equal keys, which are never parted; so some may be empty. The
     /// result keeps keys in ranges: [`filter_by_range`](Rdd::filter_by_range) looks only where they can be, another
     /// sort the same way, of what `filter` or `map_values` left of it, sorts in place, and what is joined to it
-    /// goes where its keys are. A partition must fit into memory. Floats are sorted as [`Total`](crate::Total).
+    /// goes where its keys are. What does not fit into memory is sorted on disk; partitions are then equal in size to
+    /// about a thousand records for each map partition. Floats are sorted as [`Total`](crate::Total).
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
