@@ -7,13 +7,14 @@ use crate::{
     durable::{self, Expect, Place},
     graph::{Ids, StreamMeta, assign, spread_remember},
     input::InputNode,
+    sink::SinkPlace,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 use winterbourne_base::{Time, conf::keys};
-use winterbourne_engine::Site;
+use winterbourne_engine::{BoxError, Site};
 
 impl StreamingContext {
     /// Everything `start` does before threads: none if the context is active already.
@@ -132,12 +133,31 @@ impl StreamingContext {
             unfinished: BTreeMap::new(),
         }
     }
+    /// Opens the sinks, and asks them for batches of which the log does not say that they are done.
+    fn open_sinks(&self, runner: &Runner, unfinished: &[Time]) -> Result<()> {
+        for (output, id) in runner.outputs.iter().zip(&runner.output_ids) {
+            let Some(sink) = &output.sink else { continue };
+            let place = SinkPlace {
+                application: self.sc.app_name().to_owned(),
+                operator: id.as_str().into(),
+                interval: self.inner.batch,
+                durable: runner.keeper.is_some(),
+            };
+            let opened = winterbourne_engine::guard_driver(|| {
+                sink.open(&place)?;
+                unfinished.iter().chain(&runner.aside).try_for_each(|t| sink.recover(*t))
+            });
+            opened.map_err(|e| BoxError::from(format!("sink {id:?} at {}: {e}", output.site)))?;
+        }
+        Ok(())
+    }
     fn ticker(&self, runner: &Runner, zero: Time) -> Ticker {
         runner.nodes.iter().for_each(|n| n.meta().set_zero(zero));
         let slides = runner.nodes.iter().map(|n| n.meta().slide).collect();
         Ticker::new(zero, self.inner.batch, runner.settings.max_queued, slides)
     }
     fn launch_new(&self, runner: &mut Runner, zero: Time) -> Result<Ticker> {
+        self.open_sinks(runner, &[])?;
         start_inputs(&runner.inputs)?;
         self.inner.control.watch(&runner.inputs);
         Ok(self.ticker(runner, zero))
@@ -164,6 +184,7 @@ impl StreamingContext {
         let (keeper, replay) = recovery.split();
         runner.keeper = Some(keeper);
         let ready = durable::replay(runner, replay).and_then(|unfinished| {
+            self.open_sinks(runner, &unfinished)?;
             start_inputs(&runner.inputs)?;
             Ok(unfinished)
         });

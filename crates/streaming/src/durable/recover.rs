@@ -164,8 +164,8 @@ pub(crate) struct Recovery {
     before: Vec<Time>,
     /// Planned, not completed.
     unfinished: Vec<Time>,
-    /// Set aside, and not run since.
-    aside: Vec<Time>,
+    /// Set aside, and not run since; with the outputs that are not to be repeated.
+    aside: Vec<(Time, Vec<String>)>,
     /// As the last completion left them.
     accumulators: Vec<(String, Vec<u8>)>,
 }
@@ -210,6 +210,11 @@ impl History {
             }
         }
         (unfinished, aside)
+    }
+    /// The outputs of a batch set aside that succeeded.
+    fn succeeded(&self, t: Time) -> Vec<String> {
+        let last = self.done.iter().rev().find(|d| d.time == t);
+        last.map_or(Vec::new(), |d| d.outputs.clone())
     }
 }
 
@@ -339,7 +344,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         done,
         before,
         unfinished: unfinished.into_iter().collect(),
-        aside: aside.into_iter().collect(),
+        aside: aside.into_iter().map(|t| (t, history.succeeded(t))).collect(),
         accumulators,
     })
 }
@@ -536,7 +541,10 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
     // What the replay counted was counted before.
     let restored = runner.sc.restore_accumulators(accumulators);
     restored.map_err(|e| refused(&directory, e.to_string()).error)?;
-    runner.aside = aside.into();
+    for (t, succeeded) in &aside {
+        runner.restore_succeeded(*t, succeeded);
+    }
+    runner.aside = aside.into_iter().map(|(t, _)| t).collect();
     runner.publish_aside();
     Ok(unfinished)
 }
@@ -552,7 +560,7 @@ pub(crate) struct Replay {
     done: Vec<BatchDone>,
     before: Vec<Time>,
     unfinished: Vec<Time>,
-    aside: Vec<Time>,
+    aside: Vec<(Time, Vec<String>)>,
     accumulators: Vec<(String, Vec<u8>)>,
     directory: String,
 }

@@ -1,5 +1,5 @@
 //! Erased stream nodes: the memo of RDDs per time, remember durations, and what the batch protocol asks of a node.
-use crate::state::Stateful;
+use crate::{sink::SinkNode, state::Stateful};
 use std::{
     collections::BTreeMap,
     mem,
@@ -33,6 +33,10 @@ pub(crate) struct Output {
     pub(crate) site: Site,
     pub(crate) parent: Arc<dyn StreamNode>,
     pub(crate) id: IdCell,
+    /// Its name, if its user gave it one: then that is its id.
+    pub(crate) name: Option<String>,
+    /// What commits with the batch, if it does.
+    pub(crate) sink: Option<Arc<dyn SinkNode>>,
     /// The job of a time, or none if there is nothing to do.
     pub(crate) generate: Box<dyn Fn(Time) -> Result<Option<Job>> + Send>,
 }
