@@ -74,7 +74,7 @@ pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
 pub use future::FutureAction;
-pub use heap_size::HeapSize;
+pub use heap_size::{HeapSize, heap_of};
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::{JobStatus, guard_driver};
 pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
