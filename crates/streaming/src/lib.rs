@@ -3,7 +3,7 @@
 //! A stream program is a graph of (parents, slide, time → optional RDD). Every batch interval the batch loop turns what
 //! arrived into one small job per output operation. `graph` (what to compute for time t) and `receive` (what arrived)
 //! do not know each other; they meet in `batch`. Folders in the order of the flow: `rate`, `receive`, `input`, `graph` and
-//! `dstream`, `batch`. What this crate refuses to know: how a job is run (that is the engine's), HTTP, any broker.
+//! `dstream`, `sink`, `batch`. What this crate refuses to know: how a job is run (that is the engine's), HTTP, any broker.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod batch;
@@ -16,6 +16,7 @@ mod graph;
 mod input;
 mod rate;
 pub mod receive;
+mod sink;
 mod state;
 
 pub use batch::{
@@ -37,6 +38,7 @@ pub use input::{
 pub use receive::{
     Intake, Receiver, ReceiverInfo, ReceiverState, SocketBytes, SocketReceiver, Stopped, StoreError, Tolerated,
 };
+pub use sink::{Recovered, Sink, SinkPlace, SinkWriter};
 pub use state::State;
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
 pub use winterbourne_engine::BoxError;

@@ -20,7 +20,8 @@ pub use winterbourne_engine::{
 };
 pub use winterbourne_streaming::{
     BadRecord, DStream, FileStreamOptions, Intake, InverseOptions, Operator, OutputPartition, Parent, RddQueue,
-    Receiver, State, StateOptions, StateSpec, Stop, StreamingContext, Updates, Upstream,
+    Receiver, Recovered, Sink, SinkPlace, SinkWriter, State, StateOptions, StateSpec, Stop, StreamingContext, Updates,
+    Upstream,
 };
 
 /// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,

@@ -56,7 +56,7 @@ pub struct BatchDone {
     /// Its place among all completions, from 1: the version of the state after it. A batch that was set aside and run
     /// later has a later place than its time says.
     pub sequence: u64,
-    /// The ids of the output operations that ran.
+    /// The ids of the output operations that ran; of a batch set aside, those that need not run again with it.
     pub outputs: Vec<String>,
     /// Whether it was set aside instead, with the failure. State is then as it was before.
     pub set_aside: Option<String>,

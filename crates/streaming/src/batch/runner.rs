@@ -1,4 +1,4 @@
-//! [`Runner`]: one batch through the protocol: plan, generate, run, advance, log, settle, forget.
+//! [`Runner`]: one batch through the protocol: plan, generate, run, advance, commit, log, settle, forget.
 //!
 //! It knows no thread and no tick; time comes with the batch. A failed attempt is undone before the next one. Output
 //! operations that succeeded in an earlier attempt are not run again.
@@ -123,6 +123,7 @@ impl Runner {
                 return Ok(());
             };
             self.nodes.iter().for_each(|n| n.settle(tick.time, false));
+            self.undo_sinks(&mut progress);
             self.control.shared().status.failed_attempts += 1;
             let stopping = self.control.shared().stop.is_some_and(|s| !s.graceful);
             if progress.attempt < self.settings.max_attempts && !stopping {
@@ -153,7 +154,7 @@ impl Runner {
     }
 
     /// 1 plan what goes in · 2 generate all jobs (transform bodies run) · 3 run them in registration order ·
-    /// 4 advance what no job touched · 5 log the completion. Settling follows, whatever came of it.
+    /// 4 advance what no job touched · 5 let the sinks commit · 6 log the completion. Settling follows, whatever came of it.
     fn attempt(&mut self, progress: &mut Progress, clock: &dyn Clock) -> Result<(), Failure> {
         let t = progress.tick.time;
         if !progress.planned {
@@ -190,11 +191,43 @@ impl Runner {
             let meta = n.meta();
             guard_driver(|| Ok(n.advance(t)?)).map_err(|e| (format!("{} at {}", meta.kind, meta.site), e))?;
         }
+        self.commit_sinks(progress, clock)?;
         if self.is_logged() {
             let processing_us = (clock.nanos() - progress.begun) / 1000;
             self.complete(self.done(t, None, progress.records, processing_us))?;
         }
         Ok(())
+    }
+
+    /// SUBTLE: before the completion is logged, so that recovery has one case: a batch without a completion is run again, and
+    /// a sink that has it already is left out. The other way round, a completion would have to be durable before the first
+    /// commit, and a batch with one might still have to be run for its sinks.
+    fn commit_sinks(&self, progress: &mut Progress, clock: &dyn Clock) -> Result<(), Failure> {
+        for (i, output) in self.outputs.iter().enumerate() {
+            let Some(sink) = &output.sink else { continue };
+            let begun = clock.nanos();
+            let committed = guard_driver(|| sink.commit(progress.tick.time));
+            if let Some(info) = &mut progress.outputs[i] {
+                info.duration_us += (clock.nanos() - begun) / 1000;
+                info.failure = committed.as_ref().err().map(ToString::to_string);
+            }
+            committed.map_err(|e| (format!("the commit of {}", self.name(i)), e))?;
+        }
+        Ok(())
+    }
+    /// What a sink staged in an attempt that failed is staged anew in the next one, unless it is committed.
+    fn undo_sinks(&self, progress: &mut Progress) {
+        let t = progress.tick.time;
+        for (i, output) in self.outputs.iter().enumerate() {
+            let Some(sink) = &output.sink else { continue };
+            sink.undo(t);
+            let info = progress.outputs[i].take();
+            progress.outputs[i] = if sink.is_committed(t) {
+                info.map(|info| OutputInfo { failure: None, ..info })
+            } else {
+                info.filter(|info| info.failure.is_some())
+            };
+        }
     }
 
     /// Asks every input what belongs to the batch, and logs it before anything runs.
@@ -247,7 +280,7 @@ impl Runner {
         format!("output {output}, {} at {}", o.kind, o.site)
     }
 
-    /// 6 settle: commit, strictly in batch order · 7 forget what nobody needs.
+    /// 7 settle: commit, strictly in batch order · 8 forget what nobody needs.
     fn commit(&mut self, progress: &Progress, clock: &dyn Clock) {
         if failpoint::seeded("log.completion-before-state")
             && let Some(keeper) = &mut self.keeper
@@ -279,6 +312,7 @@ impl Runner {
     pub(crate) fn settle(&self, t: Time) -> u64 {
         self.nodes.iter().for_each(|n| n.settle(t, true));
         self.inputs.iter().for_each(|i| i.settle(t));
+        self.outputs.iter().filter_map(|o| o.sink.as_ref()).for_each(|s| s.settle(t));
         let newest = {
             let status = &mut self.control.shared().status;
             // A batch that was set aside and run again does not turn the clock back.
@@ -321,13 +355,29 @@ impl Runner {
             self.control.shared().status.set_aside_dropped += 1;
         }
         if self.is_logged() {
-            let done = self.done(t, Some(error.to_string()), 0, 0);
+            let mut done = self.done(t, Some(error.to_string()), 0, 0);
+            done.outputs = self.succeeded(t);
             if let Err((_, e)) = self.complete(done) {
                 tracing::error!("batch {t} was set aside, but the log did not take it: {e}");
             }
         }
         self.nodes.iter().for_each(|n| n.forget(t));
         self.publish_aside();
+    }
+    /// The ids of the outputs of an unfinished batch that are not to be repeated.
+    fn succeeded(&self, t: Time) -> Vec<String> {
+        let outputs = self.unfinished.get(&t).into_iter().flatten().zip(&self.output_ids);
+        let is_done = |info: &Option<OutputInfo>| info.as_ref().is_some_and(|i| i.failure.is_none());
+        outputs.filter(|(info, _)| is_done(info)).map(|(_, id)| id.clone()).collect()
+    }
+    /// The same from the log, after a restart.
+    pub(crate) fn restore_succeeded(&mut self, t: Time, ids: &[String]) {
+        let info = |(id, own): (usize, &String)| {
+            let done = OutputInfo { id, name: String::new(), duration_us: 0, failure: None };
+            ids.contains(own).then_some(done)
+        };
+        let outputs = self.output_ids.iter().enumerate().map(info).collect();
+        self.unfinished.insert(t, outputs);
     }
     fn drop_aside(&mut self, t: Time) {
         self.inputs.iter().for_each(|i| i.discard(t));

@@ -4,16 +4,17 @@ use super::{ACTIVE, StreamingContext, system};
 use crate::{
     Error, GraphError, Result, StreamingEvent, StreamingState,
     batch::{Runner, Settings, Ticker},
-    durable::{self, Expect},
+    durable::{self, Expect, Place},
     graph::{Ids, StreamMeta, assign, spread_remember},
     input::InputNode,
+    sink::SinkPlace,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 use winterbourne_base::{Time, conf::keys};
-use winterbourne_engine::Site;
+use winterbourne_engine::{BoxError, Site};
 
 impl StreamingContext {
     /// Everything `start` does before threads: none if the context is active already.
@@ -26,15 +27,15 @@ impl StreamingContext {
             StreamingState::Initialized => {}
         }
         let settings = self.settings()?;
-        let (directory, expect) = self.inner.durable.lock().expect("plain values").clone();
-        let ids = self.checked_graph(Site::caller(), directory.as_deref())?;
+        let (place, expect) = self.inner.durable.lock().expect("plain values").clone();
+        let ids = self.checked_graph(Site::caller(), place.is_some())?;
         // 1 taken out of the graph, so that no user code runs under its lock · 2 recovered and started · 3 frozen, or put
         // back: after a failure the context is as it was.
         let mut runner = self.runner(ids, settings);
         let zero = Ticker::zero_for(now, self.inner.batch);
-        let ready = match directory {
+        let ready = match place {
             None => self.launch_new(&mut runner, zero),
-            Some(directory) => self.launch_recovered(&mut runner, zero, now, &directory, expect),
+            Some(place) => self.launch_recovered(&mut runner, zero, now, &place, expect),
         };
         let ticker = match ready {
             Ok(ticker) => ticker,
@@ -54,7 +55,7 @@ impl StreamingContext {
         Ok(Some((runner, ticker)))
     }
     /// The ids of the graph, if nothing is wrong with it.
-    fn checked_graph(&self, start: Site, directory: Option<&str>) -> Result<Ids> {
+    fn checked_graph(&self, start: Site, is_durable: bool) -> Result<Ids> {
         let parts = self.graph().parts();
         let ids = assign(&parts.nodes, &parts.outputs);
         let mut errors = parts.errors.clone();
@@ -62,11 +63,11 @@ impl StreamingContext {
             let what = "no output operations registered, so nothing to execute; add print() or foreach_rdd(…)".into();
             errors.push(GraphError { site: start, what });
         }
-        if directory.is_some() || self.inner.log.lock().expect("plain handle").is_some() {
+        if is_durable || self.inner.log.lock().expect("plain handle").is_some() {
             errors.extend(ids.clashes.iter().cloned());
         }
         let metas = || parts.nodes.iter().map(|n| n.meta());
-        if directory.is_none() && !self.setting(keys::STATE_VOLATILE)? {
+        if !is_durable && !self.setting(keys::STATE_VOLATILE)? {
             let durable = |m: &&StreamMeta| m.stateful.as_ref().is_some_and(|s| !s.is_volatile());
             errors.extend(metas().filter(durable).map(|m| {
                 let what = format!(
@@ -77,7 +78,7 @@ impl StreamingContext {
                 GraphError { site: m.site, what }
             }));
         }
-        if directory.is_some() {
+        if is_durable {
             let kept = metas().filter_map(|m| Some((m, m.stateful.as_ref().filter(|s| !s.is_volatile())?)));
             errors.extend(kept.filter_map(|(m, state)| {
                 let what = format!(
@@ -91,7 +92,7 @@ impl StreamingContext {
         let sites: Vec<Site> = metas().filter(|m| m.is_input()).map(|m| m.site).collect();
         let inputs = parts.inputs.clone();
         drop(parts); // inputs may be the user's own code
-        if directory.is_some() {
+        if is_durable {
             for (input, site) in inputs.iter().zip(sites) {
                 if let Err(why) = input.recoverable() {
                     let what = format!(
@@ -132,12 +133,31 @@ impl StreamingContext {
             unfinished: BTreeMap::new(),
         }
     }
+    /// Opens the sinks, and asks them for batches of which the log does not say that they are done.
+    fn open_sinks(&self, runner: &Runner, unfinished: &[Time]) -> Result<()> {
+        for (output, id) in runner.outputs.iter().zip(&runner.output_ids) {
+            let Some(sink) = &output.sink else { continue };
+            let place = SinkPlace {
+                application: self.sc.app_name().to_owned(),
+                operator: id.as_str().into(),
+                interval: self.inner.batch,
+                durable: runner.keeper.is_some(),
+            };
+            let opened = winterbourne_engine::guard_driver(|| {
+                sink.open(&place)?;
+                unfinished.iter().chain(&runner.aside).try_for_each(|t| sink.recover(*t))
+            });
+            opened.map_err(|e| BoxError::from(format!("sink {id:?} at {}: {e}", output.site)))?;
+        }
+        Ok(())
+    }
     fn ticker(&self, runner: &Runner, zero: Time) -> Ticker {
         runner.nodes.iter().for_each(|n| n.meta().set_zero(zero));
         let slides = runner.nodes.iter().map(|n| n.meta().slide).collect();
         Ticker::new(zero, self.inner.batch, runner.settings.max_queued, slides)
     }
     fn launch_new(&self, runner: &mut Runner, zero: Time) -> Result<Ticker> {
+        self.open_sinks(runner, &[])?;
         start_inputs(&runner.inputs)?;
         self.inner.control.watch(&runner.inputs);
         Ok(self.ticker(runner, zero))
@@ -148,22 +168,23 @@ impl StreamingContext {
         runner: &mut Runner,
         zero: Time,
         now: Time,
-        directory: &str,
+        place: &Place,
         expect: Expect,
     ) -> Result<Ticker> {
-        let recovery = match self.recover(runner, zero, directory, expect) {
-            Err(r) if r.unreadable && expect == Expect::AnythingReadable => {
+        let recovery = match (self.recover(runner, zero, place, expect), place) {
+            (Err(r), Place::Directory(directory)) if r.unreadable && expect == Expect::AnythingReadable => {
                 tracing::error!("{}", r.error);
                 durable::set_aside(directory).map_err(|e| system("a new checkpoint directory", e))?;
-                self.recover(runner, zero, directory, expect)?
+                self.recover(runner, zero, place, expect)?
             }
-            found => found?,
+            (found, _) => found?,
         };
         let (zero, planned) = (recovery.zero, recovery.planned);
         let ticker = self.ticker(runner, zero);
         let (keeper, replay) = recovery.split();
         runner.keeper = Some(keeper);
         let ready = durable::replay(runner, replay).and_then(|unfinished| {
+            self.open_sinks(runner, &unfinished)?;
             start_inputs(&runner.inputs)?;
             Ok(unfinished)
         });
@@ -190,13 +211,13 @@ impl StreamingContext {
         &self,
         runner: &Runner,
         zero: Time,
-        directory: &str,
+        place: &Place,
         expect: Expect,
     ) -> Result<durable::Recovery, durable::Refusal> {
         let setting = |error| durable::Refusal { error, unreadable: false };
         let consent: Option<String> = self.setting(keys::RECOVERY_DROP).map_err(setting)?;
         let retain = self.setting(keys::CHECKPOINT_RETAINED).map_err(setting)?;
-        let opened = durable::open(directory, expect)?;
+        let opened = durable::open(place, expect)?;
         let program = durable::Program {
             sc: &self.sc,
             clock: self.inner.control.clock.clone(),

@@ -1,6 +1,9 @@
 //! Output operations: what makes a stream run.
 use super::DStream;
-use crate::graph::{IdCell, Job, Output};
+use crate::{
+    graph::{IdCell, Job, Output},
+    sink::{self, Sink},
+};
 use std::{
     fmt::{self, Write as _},
     sync::{Arc, Mutex, PoisonError},
@@ -98,6 +101,71 @@ impl<T: Data> DStream<T> {
             Ok(rdd.foreach_partition(each)?)
         });
     }
+    /// Writes every batch to `sink`, which commits with the batch: what it shows of a batch is all of it and once, also
+    /// after failures, and with a [checkpoint directory](crate::StreamingContext::checkpoint) after a kill of the process
+    /// at any moment. That holds if a batch that is run again gives the same records, which is so for operators whose
+    /// functions depend on nothing but their arguments, and for sources that can be read again.
+    ///
+    /// `name` is what the sink's target knows it by. Keep it as long as the target is the same: a batch that was under way
+    /// when a program was stopped is written again under another name. No other sink of the program may have it.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, Mutex};
+    /// # use winterbourne_engine::{BoxError, Records, SparkConf, SparkContext};
+    /// # use winterbourne_streaming::{Recovered, RddQueue, Sink, SinkWriter, StreamingContext, Time, seconds};
+    /// # #[derive(Clone, Default)]
+    /// # struct Table(Arc<Mutex<(Vec<u64>, Option<Time>)>>);
+    /// # struct Stage;
+    /// # impl SinkWriter<u64> for Stage {
+    /// #     type Staged = Vec<u64>;
+    /// #     fn stage(&self, _: usize, records: Records<u64>) -> Result<Vec<u64>, BoxError> { Ok(records.collect()) }
+    /// # }
+    /// # impl Sink<u64> for Table {
+    /// #     type Writer = Stage;
+    /// #     fn recover(&mut self, batch: Time) -> Result<Recovered, BoxError> {
+    /// #         Ok(if self.0.lock().unwrap().1 == Some(batch) { Recovered::Committed } else { Recovered::Absent })
+    /// #     }
+    /// #     fn begin(&mut self, _: Time) -> Result<Stage, BoxError> { Ok(Stage) }
+    /// #     fn commit(&mut self, batch: Time, staged: Vec<Vec<u64>>) -> Result<(), BoxError> {
+    /// #         let mut table = self.0.lock().unwrap();
+    /// #         table.0.extend(staged.into_iter().flatten());
+    /// #         table.1 = Some(batch);
+    /// #         Ok(())
+    /// #     }
+    /// #     fn abort(&mut self, _: Time) {}
+    /// # }
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..3, 2)].into_iter().collect();
+    /// let table = Table::default(); // the example of `Sink`
+    /// ssc.queue_stream(&batches).map(|x| x * x).write_to("squares", table.clone());
+    /// ssc.start_stepped()?.step()?;
+    /// assert_eq!(table.0.lock().unwrap().0, [0, 1, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn write_to(&self, name: impl Into<String>, sink: impl Sink<T>) {
+        let (kind, site, name) = ("write_to", Site::caller(), name.into());
+        if !self.ssc.may_add(kind, site) {
+            return;
+        }
+        let twin = self.ssc.graph().parts().outputs.iter().find(|o| o.name.as_ref() == Some(&name)).map(|o| o.site);
+        if let Some(first) = twin {
+            let what = format!("the sink {name:?} has the name of the one at {first}: give it another");
+            return self.ssc.graph().wrong(site, what);
+        }
+        let node = Arc::new(sink::Node::new(sink));
+        let (op, own) = (self.op.clone(), node.clone());
+        let generate = move |t| -> Result<Option<Job>> {
+            let Some(rdd) = op.rdd(t)? else { return Ok(None) };
+            let node = own.clone();
+            Ok(Some(Box::new(move || node.stage(t, &rdd).map_err(Error::from))))
+        };
+        let parent = self.op.clone();
+        let (id, generate) = (IdCell::default(), Box::new(generate));
+        let output = Output { kind, site, parent, id, name: Some(name), sink: Some(node), generate };
+        self.ssc.graph().parts().outputs.push(output);
+    }
     /// Prints the first ten records of every batch to standard output, in Spark's format.
     #[track_caller]
     pub fn print(&self)
@@ -151,7 +219,7 @@ impl<T: Data> DStream<T> {
             Ok(console.flush()?)
         });
     }
-    fn output(
+    pub(super) fn output(
         &self,
         kind: &'static str,
         site: Site,
@@ -172,6 +240,7 @@ impl<T: Data> DStream<T> {
             })))
         };
         let parent = self.op.clone();
-        self.ssc.graph().parts().outputs.push(Output { kind, site, parent, id, generate: Box::new(generate) });
+        let output = Output { kind, site, parent, id, name: None, sink: None, generate: Box::new(generate) };
+        self.ssc.graph().parts().outputs.push(output);
     }
 }

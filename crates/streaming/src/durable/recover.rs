@@ -3,7 +3,7 @@
 //! Nothing is touched before everything was looked at: what the program would lose or cannot read is refused while the
 //! directory is still as it was found.
 use super::{
-    Durable, Expect,
+    Durable, Expect, Place,
     compare::{Comparison, Operator, compare},
     keeper::{self, Keeper, Pace, Past},
     log::{self, Head, Log, Record},
@@ -25,7 +25,7 @@ use std::{
 use winterbourne_base::{
     Clock, Duration, Time, failpoint,
     journal::{Journal, JournalError, JournalOptions, Position},
-    storage::{LocalStorage, Storage, StorageLock},
+    storage::{Storage, StorageLock},
 };
 use winterbourne_engine::{SparkContext, guard_driver};
 
@@ -79,10 +79,9 @@ fn newer(directory: &str, storage: &dyn Storage, name: &str, version: u32) -> Re
 ///
 /// # Errors
 /// [`Error::Recovery`]: it is in use, does not hold what is expected, or is damaged where it must not be.
-pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
-    let local = LocalStorage::new(directory);
-    let lock = local.lock().map_err(|e| refused(directory, e.to_string()))?;
-    let storage: Arc<dyn Storage> = Arc::new(local);
+pub(crate) fn open(place: &Place, expect: Expect) -> Result<Opened, Refusal> {
+    let directory = &*place.to_string();
+    let (storage, lock) = place.take().map_err(|e| refused(directory, e.to_string()))?;
     let (mut manifests, mut damaged) = (Vec::new(), Vec::new());
     for (name, found) in Manifest::all(&*storage).map_err(|e| refused(directory, e.to_string()))? {
         match found {
@@ -133,16 +132,7 @@ pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
         _ => {}
     }
     let whole = found.first_record == 0;
-    Ok(Opened {
-        directory: directory.to_owned(),
-        storage,
-        lock: Some(lock),
-        journal,
-        entries,
-        whole,
-        manifests,
-        damaged,
-    })
+    Ok(Opened { directory: directory.to_owned(), storage, lock, journal, entries, whole, manifests, damaged })
 }
 
 /// The program that wants to go on.
@@ -174,8 +164,8 @@ pub(crate) struct Recovery {
     before: Vec<Time>,
     /// Planned, not completed.
     unfinished: Vec<Time>,
-    /// Set aside, and not run since.
-    aside: Vec<Time>,
+    /// Set aside, and not run since; with the outputs that are not to be repeated.
+    aside: Vec<(Time, Vec<String>)>,
     /// As the last completion left them.
     accumulators: Vec<(String, Vec<u8>)>,
 }
@@ -220,6 +210,11 @@ impl History {
             }
         }
         (unfinished, aside)
+    }
+    /// The outputs of a batch set aside that succeeded.
+    fn succeeded(&self, t: Time) -> Vec<String> {
+        let last = self.done.iter().rev().find(|d| d.time == t);
+        last.map_or(Vec::new(), |d| d.outputs.clone())
     }
 }
 
@@ -349,7 +344,7 @@ pub(crate) fn restore(opened: Opened, program: Program<'_>) -> Result<Recovery, 
         done,
         before,
         unfinished: unfinished.into_iter().collect(),
-        aside: aside.into_iter().collect(),
+        aside: aside.into_iter().map(|t| (t, history.succeeded(t))).collect(),
         accumulators,
     })
 }
@@ -518,10 +513,7 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
         if d.set_aside.is_some() {
             continue;
         }
-        runner.nodes.iter().for_each(|n| n.begin(t));
-        for n in &runner.nodes {
-            apply(n, t, &directory)?;
-        }
+        apply_all(runner, t, &directory)?;
         let states = runner.keeper.as_ref().map_or(Vec::new(), Keeper::changes);
         for (was, is) in
             d.states.iter().filter_map(|was| Some((was, states.iter().find(|s| s.operator == was.operator)?)))
@@ -546,9 +538,26 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
     // What the replay counted was counted before.
     let restored = runner.sc.restore_accumulators(accumulators);
     restored.map_err(|e| refused(&directory, e.to_string()).error)?;
-    runner.aside = aside.into();
+    for (t, succeeded) in &aside {
+        runner.restore_succeeded(*t, succeeded);
+    }
+    runner.aside = aside.into_iter().map(|(t, _)| t).collect();
     runner.publish_aside();
     Ok(unfinished)
+}
+/// Brings all nodes to t, in as many attempts as a batch may have.
+fn apply_all(runner: &Runner, t: Time, directory: &str) -> Result<(), Error> {
+    let mut attempt = 1;
+    loop {
+        runner.nodes.iter().for_each(|n| n.begin(t));
+        let Err(e) = runner.nodes.iter().try_for_each(|n| apply(n, t, directory)) else { return Ok(()) };
+        if attempt == runner.settings.max_attempts {
+            return Err(e);
+        }
+        tracing::warn!("{e}; trying again");
+        attempt += 1;
+        runner.nodes.iter().for_each(|n| n.settle(t, false));
+    }
 }
 fn apply(n: &Arc<dyn StreamNode>, t: Time, directory: &str) -> Result<(), Error> {
     let meta = n.meta();
@@ -562,7 +571,7 @@ pub(crate) struct Replay {
     done: Vec<BatchDone>,
     before: Vec<Time>,
     unfinished: Vec<Time>,
-    aside: Vec<Time>,
+    aside: Vec<(Time, Vec<String>)>,
     accumulators: Vec<(String, Vec<u8>)>,
     directory: String,
 }

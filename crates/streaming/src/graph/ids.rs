@@ -4,7 +4,7 @@
 //!    counter, call site, duration or closure enters, so editing lines, windows or functions keeps it.
 //! 2. Inputs and stateful operators: the id is the uid, or `kind-<path in hex>`. Two with one id are an error that names
 //!    both call sites and asks for a uid; an ordinal would let a swap of two lines swap their states in silence.
-//! 3. Outputs: `kind-<path>~n`, n counting outputs of equal path in registration order.
+//! 3. Outputs: `kind-<path>~n`, n counting outputs of equal path in registration order. Sinks: the name they were given.
 //!
 //! Every other operator has the same kind of name, for messages and dead letters; two may share one.
 //!
@@ -79,6 +79,10 @@ pub(crate) fn assign(nodes: &[Arc<dyn StreamNode>], outputs: &[Output]) -> Ids {
     }
     let mut seen: HashMap<u64, u32> = HashMap::new();
     for o in outputs {
+        if let Some(name) = &o.name {
+            ids.outputs.push(name.clone());
+            continue;
+        }
         let p = hash::of(&(o.kind, path[&address(&o.parent)]));
         let n = seen.entry(p).or_default();
         ids.outputs.push(format!("{}-{p:016x}~{n}", o.kind));
