@@ -140,6 +140,7 @@ impl SparkContext {
     /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
     /// let mut hold = sc.hold_memory(MemoryUse::Received);
     /// hold.set(1 << 20);
+    /// assert_eq!(hold.bytes(), 1 << 20);
     /// assert_eq!(sc.memory_status().used_by(MemoryUse::Received), 1 << 20);
     /// drop(hold);
     /// assert_eq!(sc.memory_status().used(), 0);

@@ -33,7 +33,7 @@ fn even(i: u64, n: u64) -> u64 {
     mixed(i) % (n / 10)
 }
 fn skewed(i: u64, n: u64) -> u64 {
-    if i % 2 == 0 { 0 } else { even(i, n) }
+    if i.is_multiple_of(2) { 0 } else { even(i, n) }
 }
 /// Adds up to the same in any order, and hardly by chance.
 fn sum_of(k: u64, v: &str) -> u64 {
@@ -115,7 +115,7 @@ impl Job {
         } else {
             data.join_in(&others, PARTITIONS).map(|(k, (v, i))| (1, sum_of(k, &v).wrapping_mul(i + 1)))
         };
-        let expect = (0..n).filter(|i| key(*i, n) % 2 == 0).fold((0, 0u64), |all, i| {
+        let expect = (0..n).filter(|i| key(*i, n).is_multiple_of(2)).fold((0, 0u64), |all, i| {
             let k = key(i, n);
             (all.0 + 1, all.1.wrapping_add(sum_of(k, &text(i)).wrapping_mul(k / 2 + 1)))
         });
@@ -179,7 +179,7 @@ pub(crate) fn run(what: &str, size: &Size) -> ExitCode {
         other => panic!("nothing is called {other}"),
     }
     // A record: key, handle, text, and what the allocator puts before it.
-    println!("weight {}", job.n * (8 + 24 + text(0).len() as u64 + 16) >> 20);
+    println!("weight {}", (job.n * (8 + 24 + text(0).len() as u64 + 16)) >> 20);
     println!("spilled {} peak {}", sc.memory_status().spilled_bytes, peak() >> 10);
     ExitCode::SUCCESS
 }

@@ -111,7 +111,7 @@ fn main() -> ExitCode {
     if let Ok(what) = env::var("WINTERBOURNE_CHILD") {
         return child::run(&what, &Size::get());
     }
-    let mut tests: Vec<(String, Box<dyn Fn() + std::panic::RefUnwindSafe>)> = Vec::new();
+    let mut tests: Vec<(String, Box<dyn Fn() + std::panic::UnwindSafe>)> = Vec::new();
     for what in child::OPERATORS {
         tests.push((format!("{what}_stays_below_the_budget"), Box::new(move || stays_below_the_budget(what))));
     }
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
     for (name, test) in tests {
         if !wanted.is_empty() && !wanted.iter().any(|w| name.contains(w.as_str())) {
             left_out += 1;
-        } else if std::panic::catch_unwind(|| test()).is_ok() {
+        } else if std::panic::catch_unwind(test).is_ok() {
             passed += 1;
             println!("test {name} ... ok");
         } else {
