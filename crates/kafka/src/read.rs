@@ -277,7 +277,8 @@ mod tests {
     #[test]
     fn readers_are_kept_or_not_as_the_keys_say() {
         let partition = |n| TopicPartition::new("t", n);
-        for (enabled, most, kept) in [("true", "64", vec![0, 1, 2]), ("true", "2", vec![1, 2]), ("false", "64", vec![])] {
+        for (enabled, most, kept) in [("true", "64", vec![0, 1, 2]), ("true", "2", vec![1, 2]), ("false", "64", vec![])]
+        {
             let conf = SparkConf::empty()
                 .set("spark.streaming.kafka.consumer.cache.enabled", enabled)
                 .set("spark.streaming.kafka.consumer.cache.maxCapacity", most);

@@ -8,7 +8,7 @@ mod sources;
 use crate::{
     BoxError, Error, GraphError, Health, ListenerId, Result, StreamingListener, StreamingState, StreamingStatus,
     batch::{self, BatchLog, Command, Control, Stepper, Stop},
-    durable::Expect,
+    durable::{Expect, Place},
     graph::Graph,
 };
 use std::{
@@ -32,7 +32,7 @@ struct Inner {
     console: Mutex<Console>,
     log: Mutex<Option<Box<dyn BatchLog>>>,
     /// The checkpoint directory, and what may be in it.
-    durable: Mutex<(Option<String>, Expect)>,
+    durable: Mutex<(Option<Place>, Expect)>,
     receivers: AtomicUsize,
     /// Names the jobs of this context among those of its SparkContext.
     job_group: String,
@@ -109,7 +109,7 @@ impl StreamingContext {
         let directory = sc.conf().value(keys::CHECKPOINT_DIRECTORY)?;
         let inner = Inner {
             batch: checked(interval)?,
-            durable: Mutex::new((directory, Expect::Nothing)),
+            durable: Mutex::new((directory.map(Place::Directory), Expect::Nothing)),
             graph: Graph::default(),
             control: Control::new(clock),
             console: Mutex::new(Arc::new(Mutex::new(io::stdout()))),
@@ -169,7 +169,7 @@ impl StreamingContext {
     /// `spark.streaming.checkpoint.directory`.
     #[doc(alias = "setCheckpointDir")]
     pub fn checkpoint(&self, directory: impl Into<String>) {
-        self.inner.durable.lock().expect("plain values").0 = Some(directory.into());
+        self.inner.durable.lock().expect("plain values").0 = Some(Place::Directory(directory.into()));
     }
     /// Tells `listener` of every event from now on; allowed at any time.
     ///

@@ -1,10 +1,12 @@
 //! [`StreamTester`]: batches in, operators, batches out. No sleep, no thread of a loop, the same order every time.
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::{TestConsole, TestInput, TestOutput};
+use std::sync::Arc;
 use winterbourne_base::{Duration, ManualClock, SparkConf, Time, time::milliseconds};
 use winterbourne_engine::{Data, SparkContext};
-use winterbourne_streaming::{DStream, Error, RddQueue, Stepper, StreamingContext};
+use winterbourne_streaming::{DStream, Error, Stepper, StreamingContext};
 
-/// Drives a stream program batch by batch on a simulated clock.
+/// Drives a graph batch by batch on a simulated clock: for operators and for functions that build a part of a graph. For
+/// whole programs that end and begin again there is [`ProgramTester`](crate::ProgramTester).
 ///
 /// ```
 /// use winterbourne_testkit::StreamTester;
@@ -56,20 +58,15 @@ impl StreamTester {
     /// An input that is fed by hand, and its stream: each batch takes what one `push` gave.
     #[track_caller]
     pub fn input<T: Data>(&self) -> (TestInput<T>, DStream<T>) {
-        let queue = RddQueue::new();
-        let stream = self.ssc.queue_stream(&queue);
-        (TestInput { queue, sc: self.ssc.spark_context().clone(), partitions: 2 }, stream)
+        let input = TestInput::new();
+        let stream = input.stream_for(&self.ssc, "test_input", false);
+        (input, stream)
     }
     /// Collects every batch of a stream.
     #[track_caller]
     pub fn output<T: Data>(&self, stream: &DStream<T>) -> TestOutput<T> {
-        let out = TestOutput { batches: Arc::default() };
-        let batches = out.batches.clone();
-        stream.foreach_rdd(move |rdd, time| {
-            let records = rdd.collect()?;
-            batches.lock().unwrap_or_else(PoisonError::into_inner).push((time, records));
-            Ok(())
-        });
+        let out = TestOutput::new();
+        out.collect(stream);
         out
     }
     /// Collects what a program prints.
@@ -108,75 +105,5 @@ impl StreamTester {
     /// Milliseconds since the tester's start.
     pub fn elapsed(time: Time) -> Duration {
         milliseconds(time.as_millis() - TEST_START.as_millis())
-    }
-}
-
-/// Feeds a stream of a [`StreamTester`]: one push, one batch.
-pub struct TestInput<T: Data> {
-    queue: RddQueue<T>,
-    sc: SparkContext,
-    partitions: usize,
-}
-impl<T: Data> TestInput<T> {
-    /// Spreads batches over this many partitions; two unless told otherwise.
-    #[must_use]
-    pub fn partitions(mut self, n: usize) -> Self {
-        self.partitions = n;
-        self
-    }
-    /// The records of one more batch. Batches are taken one per step, in order; a step without one gets no record.
-    pub fn push(&self, records: impl IntoIterator<Item = T>) {
-        self.queue.push(self.sc.parallelize(records, self.partitions));
-    }
-    /// Nothing more will come.
-    pub fn close(&self) {
-        self.queue.close();
-    }
-}
-
-/// Times and records.
-pub type Batches<T> = Vec<(Time, Vec<T>)>;
-
-/// The batches of a stream, as they come.
-pub struct TestOutput<T> {
-    batches: Arc<Mutex<Batches<T>>>,
-}
-impl<T> TestOutput<T> {
-    /// The batches since the last call: their records, in partition order.
-    pub fn take(&self) -> Vec<Vec<T>> {
-        self.take_timed().into_iter().map(|(_, records)| records).collect()
-    }
-    /// The batches since the last call, with their times.
-    pub fn take_timed(&self) -> Batches<T> {
-        std::mem::take(&mut self.batches.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-    /// The batches since the last call, each sorted: for operators behind a shuffle.
-    pub fn take_sorted(&self) -> Vec<Vec<T>>
-    where
-        T: Ord,
-    {
-        let mut all = self.take();
-        all.iter_mut().for_each(|b| b.sort());
-        all
-    }
-}
-
-/// What `print` printed; made by [`StreamTester::console`].
-#[derive(Clone, Default)]
-pub struct TestConsole(Arc<Mutex<Vec<u8>>>);
-impl TestConsole {
-    /// The text since the last call.
-    pub fn take(&self) -> String {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-impl std::io::Write for TestConsole {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

@@ -29,9 +29,8 @@ fn main() -> ExitCode {
 }
 
 fn run(brokers: &str, group: &str, topics: &str) -> Result<(), BoxError> {
-    let conf = SparkConf::new()
-        .set_app_name("direct_kafka_word_count")
-        .set("spark.streaming.stopGracefullyOnShutdown", true);
+    let conf =
+        SparkConf::new().set_app_name("direct_kafka_word_count").set("spark.streaming.stopGracefullyOnShutdown", true);
     let ssc = StreamingContext::from_conf(conf, seconds(1))?;
     let params = KafkaParams::new(brokers).set("group.id", group).set("auto.offset.reset", "earliest");
     let records = KafkaUtils::create_direct_stream::<Option<Bytes>, Text>(

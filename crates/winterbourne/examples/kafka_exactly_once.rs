@@ -39,11 +39,11 @@ fn main() -> ExitCode {
 
 fn run(brokers: &str, from: &str, to: &str, directory: &str) -> Result<(), BoxError> {
     let ssc = StreamingContext::get_or_create(directory, || {
-        let conf = SparkConf::new()
-            .set_app_name("kafka_exactly_once")
-            .set("spark.streaming.stopGracefullyOnShutdown", true);
+        let conf =
+            SparkConf::new().set_app_name("kafka_exactly_once").set("spark.streaming.stopGracefullyOnShutdown", true);
         let ssc = StreamingContext::from_conf(conf, seconds(1))?;
-        let params = KafkaParams::new(brokers).set("group.id", "kafka_exactly_once").set("auto.offset.reset", "earliest");
+        let params =
+            KafkaParams::new(brokers).set("group.id", "kafka_exactly_once").set("auto.offset.reset", "earliest");
         let records = KafkaUtils::create_direct_stream::<Text, Option<Bytes>>(
             &ssc,
             LocationStrategies::prefer_consistent(),

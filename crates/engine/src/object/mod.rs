@@ -56,7 +56,13 @@ impl<T: Wire> Rdd<T> {
     #[doc(alias = "saveAsObjectFile")]
     #[track_caller]
     pub fn save_as_object_file(&self, output: impl Into<Output>) -> Result<()> {
-        let site = Site::caller();
+        self.save_as_object_file_at(Site::caller(), output)
+    }
+    /// [`save_as_object_file`](Rdd::save_as_object_file) on behalf of `site`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_as_object_file_at(&self, site: Site, output: impl Into<Output>) -> Result<()> {
         self.save_at(Action { name: "save_as_object_file", site }, output.into(), move |flow, part| {
             write::records(flow, part, site)
         })

@@ -53,8 +53,11 @@ impl Directory {
         }
         let made = make(&path).map_err(|(at, e)| failed("creating", &at, e))?;
         if !made {
-            let is_ours =
-                || fs::read(path.join(OWNER)).is_ok_and(|o| Some(o.as_slice()) == owner.as_deref().map(str::as_bytes));
+            let is_ours = || match fs::read(path.join(OWNER)) {
+                Ok(o) => Some(o.as_slice()) == owner.as_deref().map(str::as_bytes),
+                // A process that died before it had said whose it is.
+                Err(_) => fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none()),
+            };
             let may = if owner.is_some() { is_ours() } else { overwrite && path.is_dir() };
             if !may {
                 return Err(Error::OutputExists { path, site });
@@ -64,7 +67,7 @@ impl Directory {
         let staging = path.join(TEMPORARY).join(run);
         let directory =
             Directory { path, staging, made, replaces: owner.is_some(), moved: Vec::new(), done: false, site };
-        if let Some(owner) = owner.filter(|_| made) {
+        if let Some(owner) = owner.filter(|_| made || !directory.path.join(OWNER).exists()) {
             let at = directory.path.join(OWNER);
             durable(&at, owner.as_bytes()).map_err(|e| failed("writing", &at, e))?;
             sync(&directory.path).map_err(|e| failed("writing", &directory.path, e))?;

@@ -54,7 +54,16 @@ impl<T: Data> Rdd<T> {
     where
         T: Show,
     {
-        let site = Site::caller();
+        self.save_as_text_file_at(Site::caller(), output)
+    }
+    /// [`save_as_text_file`](Rdd::save_as_text_file) on behalf of `site`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_as_text_file_at(&self, site: Site, output: impl Into<Output>) -> Result<()>
+    where
+        T: Show,
+    {
         self.save_at(Action { name: "save_as_text_file", site }, output.into(), move |flow, part| {
             let mut text = String::new();
             flow.each(|c| {

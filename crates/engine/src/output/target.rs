@@ -38,7 +38,7 @@ impl Output {
     }
     /// Replaces the directory if the same owner wrote it, or began to: an output that is written again, such as that of a
     /// batch that is tried again. The owner is any text; it is kept in the file `_owner`. A directory of anybody else's is
-    /// refused.
+    /// refused, unless it is empty: that is what a process leaves that dies as it begins.
     ///
     /// While files are replaced there is no `_SUCCESS`.
     pub fn replacing(mut self, owner: impl Into<String>) -> Self {

@@ -84,9 +84,13 @@ fn an_output_is_replaced_by_its_owner_only() {
     sc.range(0..3, 3).map(|x| if x == 2 { panic!("no") } else { x }).save_as_text_file(mine()).unwrap_err();
     assert_eq!(listed(&out), ["_SUCCESS", "_owner", "part-00000"]);
     assert_eq!(sc.text_file(out.as_str(), 1).collect().unwrap(), ["1"]);
-    // A directory of nobody's is not mine.
+    // A directory of nobody's is not mine, unless it is empty: a process may have died before it had said whose it is.
     let foreign = dir.dir("foreign");
-    assert!(sc.range(0..1, 1).save_as_text_file(Output::to(foreign).replacing("")).is_err());
+    fs::write(dir.at("foreign/letter"), "dear").unwrap();
+    assert!(sc.range(0..1, 1).save_as_text_file(Output::to(&foreign).replacing("")).is_err());
+    fs::remove_file(dir.at("foreign/letter")).unwrap();
+    sc.range(0..1, 1).save_as_text_file(Output::to(&foreign).replacing("me")).unwrap();
+    assert_eq!(listed(&dir.at("foreign")), ["_SUCCESS", "_owner", "part-00000"]);
 }
 #[test]
 fn a_job_that_fails_leaves_no_directory_and_a_retry_nothing_of_its_first_attempt() {

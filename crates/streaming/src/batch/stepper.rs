@@ -69,6 +69,13 @@ impl Stepper {
     pub fn rerun(&mut self, time: Time) -> Result<bool> {
         self.runner.rerun(time).map_err(|e| Error::Batch(*e))
     }
+    /// Waits until no checkpoint is being written. Checkpoints are written beside the batches; a test that ends a program
+    /// at a certain place wants to know which ones there are.
+    pub fn await_checkpoint(&self) {
+        if let Some(keeper) = &self.runner.keeper {
+            keeper.await_checkpoint();
+        }
+    }
     /// The durable ids of inputs, stateful operators and outputs.
     pub fn operator_ids(&self) -> Vec<String> {
         let Runner { input_ids, state_ids, output_ids, .. } = &self.runner;

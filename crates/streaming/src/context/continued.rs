@@ -1,6 +1,11 @@
 //! How a program comes by a context that may have a past, or be there already.
 use super::{ACTIVE, StreamingContext};
-use crate::{Error, Result, StreamingState, durable::Expect};
+use crate::{
+    Error, Result, StreamingState,
+    durable::{Expect, Place},
+};
+use std::sync::Arc;
+use winterbourne_base::storage::Storage;
 
 impl StreamingContext {
     /// The stream that keeps its log in `directory`: continued where it ended (or was killed) if there is one, new
@@ -27,7 +32,7 @@ impl StreamingContext {
     /// # Errors
     /// Those of `build`. What `directory` has to say comes from `start`, as [`Error::Recovery`].
     pub fn get_or_create(directory: impl Into<String>, build: impl FnOnce() -> Result<Self>) -> Result<Self> {
-        Self::continued(directory.into(), build, Expect::Anything)
+        Self::continued(Place::Directory(directory.into()), build, Expect::Anything)
     }
     /// As [`get_or_create`](StreamingContext::get_or_create), but if what is in `directory` cannot be read, it is moved to
     /// `directory` with `.unreadable-<n>` behind it and the stream begins anew. A program that would lose something by its
@@ -37,7 +42,7 @@ impl StreamingContext {
     /// As `get_or_create`.
     #[doc(alias = "createOnError")]
     pub fn get_or_create_on_error(directory: impl Into<String>, build: impl FnOnce() -> Result<Self>) -> Result<Self> {
-        Self::continued(directory.into(), build, Expect::AnythingReadable)
+        Self::continued(Place::Directory(directory.into()), build, Expect::AnythingReadable)
     }
     /// The stream whose log is in `directory`, and only that: as [`get_or_create`](StreamingContext::get_or_create), but
     /// an empty directory is an error of `start`.
@@ -45,15 +50,39 @@ impl StreamingContext {
     /// # Errors
     /// As `get_or_create`.
     pub fn from_checkpoint(directory: impl Into<String>, build: impl FnOnce() -> Result<Self>) -> Result<Self> {
-        Self::continued(directory.into(), build, Expect::Log)
+        Self::continued(Place::Directory(directory.into()), build, Expect::Log)
     }
-    fn continued(directory: String, build: impl FnOnce() -> Result<Self>, expect: Expect) -> Result<Self> {
+    /// As [`get_or_create`](StreamingContext::get_or_create), on a storage instead of a directory: a disk that a test
+    /// simulates, say. Nothing locks it; that only one running context uses it is up to whoever calls this.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// use winterbourne_base::storage::SimStorage;
+    /// let disk = SimStorage::new(1);
+    /// let ssc = StreamingContext::get_or_create_on(disk.clone(), || {
+    ///     let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    ///     let ssc = StreamingContext::new(&sc, seconds(1))?;
+    ///     ssc.rate_stream(10).print();
+    ///     Ok(ssc)
+    /// })?;
+    /// ssc.start_stepped()?.step()?;
+    /// assert!(disk.syncs() > 0, "the batch is in the log");
+    /// # Ok::<(), winterbourne_streaming::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As `get_or_create`.
+    pub fn get_or_create_on(storage: impl Storage, build: impl FnOnce() -> Result<Self>) -> Result<Self> {
+        Self::continued(Place::Storage(Arc::new(storage)), build, Expect::Anything)
+    }
+    fn continued(place: Place, build: impl FnOnce() -> Result<Self>, expect: Expect) -> Result<Self> {
         let ssc = build()?;
         if ssc.state() != StreamingState::Initialized {
             let what = "the function that builds the context must not start or stop it".to_owned();
-            return Err(Error::Recovery { directory, what });
+            return Err(Error::Recovery { directory: place.to_string(), what });
         }
-        *ssc.inner.durable.lock().expect("plain values") = (Some(directory), expect);
+        *ssc.inner.durable.lock().expect("plain values") = (Some(place), expect);
         Ok(ssc)
     }
     /// The context of this process that was started last and still runs, if there is one.

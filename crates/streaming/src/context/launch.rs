@@ -4,7 +4,7 @@ use super::{ACTIVE, StreamingContext, system};
 use crate::{
     Error, GraphError, Result, StreamingEvent, StreamingState,
     batch::{Runner, Settings, Ticker},
-    durable::{self, Expect},
+    durable::{self, Expect, Place},
     graph::{Ids, StreamMeta, assign, spread_remember},
     input::InputNode,
     sink::SinkPlace,
@@ -27,15 +27,15 @@ impl StreamingContext {
             StreamingState::Initialized => {}
         }
         let settings = self.settings()?;
-        let (directory, expect) = self.inner.durable.lock().expect("plain values").clone();
-        let ids = self.checked_graph(Site::caller(), directory.as_deref())?;
+        let (place, expect) = self.inner.durable.lock().expect("plain values").clone();
+        let ids = self.checked_graph(Site::caller(), place.is_some())?;
         // 1 taken out of the graph, so that no user code runs under its lock · 2 recovered and started · 3 frozen, or put
         // back: after a failure the context is as it was.
         let mut runner = self.runner(ids, settings);
         let zero = Ticker::zero_for(now, self.inner.batch);
-        let ready = match directory {
+        let ready = match place {
             None => self.launch_new(&mut runner, zero),
-            Some(directory) => self.launch_recovered(&mut runner, zero, now, &directory, expect),
+            Some(place) => self.launch_recovered(&mut runner, zero, now, &place, expect),
         };
         let ticker = match ready {
             Ok(ticker) => ticker,
@@ -55,7 +55,7 @@ impl StreamingContext {
         Ok(Some((runner, ticker)))
     }
     /// The ids of the graph, if nothing is wrong with it.
-    fn checked_graph(&self, start: Site, directory: Option<&str>) -> Result<Ids> {
+    fn checked_graph(&self, start: Site, is_durable: bool) -> Result<Ids> {
         let parts = self.graph().parts();
         let ids = assign(&parts.nodes, &parts.outputs);
         let mut errors = parts.errors.clone();
@@ -63,11 +63,11 @@ impl StreamingContext {
             let what = "no output operations registered, so nothing to execute; add print() or foreach_rdd(…)".into();
             errors.push(GraphError { site: start, what });
         }
-        if directory.is_some() || self.inner.log.lock().expect("plain handle").is_some() {
+        if is_durable || self.inner.log.lock().expect("plain handle").is_some() {
             errors.extend(ids.clashes.iter().cloned());
         }
         let metas = || parts.nodes.iter().map(|n| n.meta());
-        if directory.is_none() && !self.setting(keys::STATE_VOLATILE)? {
+        if !is_durable && !self.setting(keys::STATE_VOLATILE)? {
             let durable = |m: &&StreamMeta| m.stateful.as_ref().is_some_and(|s| !s.is_volatile());
             errors.extend(metas().filter(durable).map(|m| {
                 let what = format!(
@@ -78,7 +78,7 @@ impl StreamingContext {
                 GraphError { site: m.site, what }
             }));
         }
-        if directory.is_some() {
+        if is_durable {
             let kept = metas().filter_map(|m| Some((m, m.stateful.as_ref().filter(|s| !s.is_volatile())?)));
             errors.extend(kept.filter_map(|(m, state)| {
                 let what = format!(
@@ -92,7 +92,7 @@ impl StreamingContext {
         let sites: Vec<Site> = metas().filter(|m| m.is_input()).map(|m| m.site).collect();
         let inputs = parts.inputs.clone();
         drop(parts); // inputs may be the user's own code
-        if directory.is_some() {
+        if is_durable {
             for (input, site) in inputs.iter().zip(sites) {
                 if let Err(why) = input.recoverable() {
                     let what = format!(
@@ -168,16 +168,16 @@ impl StreamingContext {
         runner: &mut Runner,
         zero: Time,
         now: Time,
-        directory: &str,
+        place: &Place,
         expect: Expect,
     ) -> Result<Ticker> {
-        let recovery = match self.recover(runner, zero, directory, expect) {
-            Err(r) if r.unreadable && expect == Expect::AnythingReadable => {
+        let recovery = match (self.recover(runner, zero, place, expect), place) {
+            (Err(r), Place::Directory(directory)) if r.unreadable && expect == Expect::AnythingReadable => {
                 tracing::error!("{}", r.error);
                 durable::set_aside(directory).map_err(|e| system("a new checkpoint directory", e))?;
-                self.recover(runner, zero, directory, expect)?
+                self.recover(runner, zero, place, expect)?
             }
-            found => found?,
+            (found, _) => found?,
         };
         let (zero, planned) = (recovery.zero, recovery.planned);
         let ticker = self.ticker(runner, zero);
@@ -211,13 +211,13 @@ impl StreamingContext {
         &self,
         runner: &Runner,
         zero: Time,
-        directory: &str,
+        place: &Place,
         expect: Expect,
     ) -> Result<durable::Recovery, durable::Refusal> {
         let setting = |error| durable::Refusal { error, unreadable: false };
         let consent: Option<String> = self.setting(keys::RECOVERY_DROP).map_err(setting)?;
         let retain = self.setting(keys::CHECKPOINT_RETAINED).map_err(setting)?;
-        let opened = durable::open(directory, expect)?;
+        let opened = durable::open(place, expect)?;
         let program = durable::Program {
             sc: &self.sc,
             clock: self.inner.control.clock.clone(),

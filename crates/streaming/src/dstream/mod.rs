@@ -6,6 +6,7 @@ mod many;
 mod output;
 mod own;
 mod pair;
+mod save;
 mod slice;
 mod state;
 mod stateless;
@@ -29,7 +30,7 @@ use crate::{
 use std::{marker::PhantomData, sync::Arc};
 use winterbourne_base::{Duration, IntoDuration, Time};
 use winterbourne_engine::{
-    Data, KeyPartitioner, Rdd, Result, Site,
+    Data, KeyPartitioner, Level, MemoryOnly, Rdd, Result, Site,
     lineage::{Count, Partitioner},
 };
 
@@ -170,8 +171,33 @@ impl<T: Data> DStream<T> {
     }
     /// Keeps each of its RDDs in memory once computed, as long as it is remembered: worth it where several output
     /// operations or windows read it.
+    #[track_caller]
     pub fn cache(self) -> Self {
-        self.op.meta.persist();
+        self.persist(MemoryOnly)
+    }
+    /// Keeps each of its RDDs as `level` says once computed, as long as it is remembered. The last word before `start`
+    /// counts. Of a window it is the stream below that is kept; that is in memory unless said otherwise.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{MemoryAndDiskSer, SparkConf, SparkContext, StorageLevel};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let batches: RddQueue<u64> = [sc.range(0..5, 2)].into_iter().collect();
+    /// let squares = ssc.queue_stream(&batches).map(|x| x * x).persist(MemoryAndDiskSer);
+    /// squares.foreach_rdd(|rdd, _| {
+    ///     assert_eq!(rdd.storage_level(), StorageLevel::MEMORY_AND_DISK_SER);
+    ///     Ok(())
+    /// });
+    /// ssc.start_stepped()?.step()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn persist(self, level: impl Level<T> + Clone + Send + Sync + 'static) -> Self {
+        let site = Site::caller();
+        if self.ssc.may_add("persist", site) {
+            self.op.keep_as(move |rdd| rdd.persist_at(site, level.clone()));
+        }
         self
     }
     /// How often the state this operator keeps is checkpointed: a multiple of its slide. By default every tenth batch for

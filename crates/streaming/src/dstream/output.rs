@@ -219,7 +219,7 @@ impl<T: Data> DStream<T> {
             Ok(console.flush()?)
         });
     }
-    fn output(
+    pub(super) fn output(
         &self,
         kind: &'static str,
         site: Site,

@@ -52,10 +52,9 @@ impl<T: Data> DStream<T> {
     }
     fn window_at(&self, site: Site, window: Duration, slide: Duration) -> DStream<T> {
         let slide = self.window_durations(site, window, slide);
-        self.op.meta.persist();
         let parent = self.op.clone();
         let meta = StreamMeta::new("window", site, slide).parent(&self.op).reach(window);
-        let op = StreamOp::new(meta, move |t| {
+        let op = StreamOp::window(meta, &self.op, move |t| {
             let all = parent.between(t - window, t)?;
             Ok((!all.is_empty()).then(|| Rdd::union_all(&all, site)))
         });

@@ -306,6 +306,10 @@ impl Keeper {
         self.checkpoints.close();
     }
 
+    /// Waits until nothing is being written.
+    pub(crate) fn await_checkpoint(&self) {
+        self.checkpoints.await_idle();
+    }
     pub(crate) fn directory(&self) -> &str {
         &self.directory
     }

@@ -35,8 +35,38 @@ pub(crate) use received::{InputLog, NotWritten, Peer, Stored};
 pub(crate) use received::{Options as LogOptions, Received};
 pub(crate) use recover::{Program, Recovery, Refusal, open, replay, restore};
 
-use std::io;
-use winterbourne_base::storage::LocalStorage;
+use std::{fmt, io, sync::Arc};
+use winterbourne_base::storage::{LocalStorage, Storage, StorageLock};
+
+/// Where a stream keeps all this.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// A directory of a disk.
+    Directory(String),
+    /// A storage whose owner sees to it that one context at a time uses it.
+    Storage(Arc<dyn Storage>),
+}
+impl Place {
+    /// Opens it for this process alone.
+    fn take(&self) -> io::Result<(Arc<dyn Storage>, Option<StorageLock>)> {
+        match self {
+            Place::Directory(path) => {
+                let local = LocalStorage::new(path);
+                let lock = local.lock()?;
+                Ok((Arc::new(local), Some(lock)))
+            }
+            Place::Storage(storage) => Ok((storage.clone(), None)),
+        }
+    }
+}
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Directory(path) => f.write_str(path),
+            Place::Storage(storage) => f.write_str(storage.describe("").trim_end_matches([':', '/'])),
+        }
+    }
+}
 
 /// How a context may use its checkpoint directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

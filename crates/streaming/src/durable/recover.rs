@@ -3,7 +3,7 @@
 //! Nothing is touched before everything was looked at: what the program would lose or cannot read is refused while the
 //! directory is still as it was found.
 use super::{
-    Durable, Expect,
+    Durable, Expect, Place,
     compare::{Comparison, Operator, compare},
     keeper::{self, Keeper, Pace, Past},
     log::{self, Head, Log, Record},
@@ -25,7 +25,7 @@ use std::{
 use winterbourne_base::{
     Clock, Duration, Time, failpoint,
     journal::{Journal, JournalError, JournalOptions, Position},
-    storage::{LocalStorage, Storage, StorageLock},
+    storage::{Storage, StorageLock},
 };
 use winterbourne_engine::{SparkContext, guard_driver};
 
@@ -79,10 +79,9 @@ fn newer(directory: &str, storage: &dyn Storage, name: &str, version: u32) -> Re
 ///
 /// # Errors
 /// [`Error::Recovery`]: it is in use, does not hold what is expected, or is damaged where it must not be.
-pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
-    let local = LocalStorage::new(directory);
-    let lock = local.lock().map_err(|e| refused(directory, e.to_string()))?;
-    let storage: Arc<dyn Storage> = Arc::new(local);
+pub(crate) fn open(place: &Place, expect: Expect) -> Result<Opened, Refusal> {
+    let directory = &*place.to_string();
+    let (storage, lock) = place.take().map_err(|e| refused(directory, e.to_string()))?;
     let (mut manifests, mut damaged) = (Vec::new(), Vec::new());
     for (name, found) in Manifest::all(&*storage).map_err(|e| refused(directory, e.to_string()))? {
         match found {
@@ -133,16 +132,7 @@ pub(crate) fn open(directory: &str, expect: Expect) -> Result<Opened, Refusal> {
         _ => {}
     }
     let whole = found.first_record == 0;
-    Ok(Opened {
-        directory: directory.to_owned(),
-        storage,
-        lock: Some(lock),
-        journal,
-        entries,
-        whole,
-        manifests,
-        damaged,
-    })
+    Ok(Opened { directory: directory.to_owned(), storage, lock, journal, entries, whole, manifests, damaged })
 }
 
 /// The program that wants to go on.

@@ -6,7 +6,10 @@ pub(crate) use ids::{Ids, assign};
 pub(crate) use node::{IdCell, Job, Output, StreamMeta, StreamNode, StreamOp, spread_remember};
 
 use crate::{GraphError, dstream::Skips, input::InputNode};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::{Arc, Mutex, MutexGuard},
+};
 use winterbourne_base::Duration;
 use winterbourne_engine::Site;
 
@@ -19,6 +22,8 @@ pub(crate) struct Parts {
     pub(crate) outputs: Vec<Output>,
     pub(crate) errors: Vec<GraphError>,
     pub(crate) skips: Vec<Arc<Skips>>,
+    /// The directories that outputs make, and who makes them.
+    pub(crate) directories: BTreeMap<String, Site>,
     pub(crate) remember: Duration,
     /// `starting` or `stopping`, once nothing may be added.
     pub(crate) frozen: Option<&'static str>,
@@ -36,6 +41,19 @@ impl Graph {
     /// Remembers a mistake for `start` to report.
     pub(crate) fn wrong(&self, site: Site, what: impl Into<String>) {
         self.parts().errors.push(GraphError { site, what: what.into() });
+    }
+    /// Reserves directories for an output.
+    ///
+    /// # Errors
+    /// Who has them.
+    pub(crate) fn claim(&self, pattern: &str, site: Site) -> Result<(), Site> {
+        match self.parts().directories.entry(pattern.to_owned()) {
+            Entry::Occupied(first) => Err(*first.get()),
+            Entry::Vacant(new) => {
+                new.insert(site);
+                Ok(())
+            }
+        }
     }
     /// Whether something may be added; if not, the attempt is kept for `await_termination`.
     pub(crate) fn may_add(&self, operator: &'static str, site: Site) -> bool {

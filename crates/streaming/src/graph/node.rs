@@ -5,7 +5,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 use winterbourne_base::{Duration, Time};
@@ -61,7 +61,6 @@ pub(crate) struct StreamMeta {
     is_view: bool,
     remember: AtomicU64,
     zero: AtomicU64,
-    persisted: AtomicBool,
     pub(crate) checkpoint: OnceLock<Duration>,
 }
 impl StreamMeta {
@@ -80,7 +79,6 @@ impl StreamMeta {
             is_view: false,
             remember: slide.as_millis().into(),
             zero: 0.into(),
-            persisted: false.into(),
             checkpoint: OnceLock::new(),
         }
     }
@@ -124,9 +122,6 @@ impl StreamMeta {
         self.is_view = true;
         self
     }
-    pub(crate) fn persist(&self) {
-        self.persisted.store(true, Relaxed);
-    }
     pub(crate) fn set_zero(&self, t: Time) {
         self.zero.store(t.as_millis(), Relaxed);
     }
@@ -169,11 +164,22 @@ pub(crate) trait StreamNode: Send + Sync {
 }
 
 type Compute<T> = Box<dyn Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync>;
+type KeepAs<T> = Arc<dyn Fn(Rdd<T>) -> Rdd<T> + Send + Sync>;
 /// The one generic node: its closure from time to RDD, and the memo.
 pub(crate) struct StreamOp<T: Data> {
     pub(crate) meta: StreamMeta,
     memo: Mutex<Memo<T>>,
     compute: Compute<T>,
+    kept: Mutex<Kept<T>>,
+    /// Of a window, the stream below: that is what is kept.
+    below: Option<Arc<StreamOp<T>>>,
+}
+/// How the RDDs are kept once computed.
+enum Kept<T: Data> {
+    Not,
+    /// For a window that reads them, unless they are kept already.
+    ForWindows,
+    As(KeepAs<T>),
 }
 struct Memo<T: Data> {
     rdds: BTreeMap<Time, Option<Rdd<T>>>,
@@ -189,7 +195,48 @@ impl<T: Data> StreamOp<T> {
         compute: impl Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let memo = Memo { rdds: BTreeMap::new(), begun: 0, forgotten: Time::default() };
-        Arc::new(StreamOp { meta, memo: Mutex::new(memo), compute: Box::new(compute) })
+        let (memo, kept) = (Mutex::new(memo), Mutex::new(Kept::Not));
+        Arc::new(StreamOp { meta, memo, compute: Box::new(compute), kept, below: None })
+    }
+    /// A window over `parent`, whose RDDs are kept from now on.
+    pub(crate) fn window(
+        meta: StreamMeta,
+        parent: &Arc<Self>,
+        compute: impl Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        parent.keep_for_windows();
+        let mut op = Self::new(meta, compute);
+        Arc::get_mut(&mut op).expect("just made").below = Some(parent.clone());
+        op
+    }
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept<T>> {
+        self.kept.lock().expect("plain value")
+    }
+    /// Keeps the RDDs for who reads them again, unless the user says how.
+    pub(crate) fn keep_for_windows(&self) {
+        let mut kept = self.kept();
+        if matches!(*kept, Kept::Not) {
+            *kept = Kept::ForWindows;
+        }
+    }
+    /// Keeps the RDDs so; of a window, those below it. The last word counts.
+    pub(crate) fn keep_as(&self, how: impl Fn(Rdd<T>) -> Rdd<T> + Send + Sync + 'static) {
+        match &self.below {
+            Some(below) => below.keep_as(how),
+            None => *self.kept() = Kept::As(Arc::new(how)),
+        }
+    }
+    fn keep(&self, rdd: Rdd<T>) -> Rdd<T> {
+        // A view of state is read when the state has moved on: it cannot be computed again.
+        if self.meta.is_kept_view() {
+            return rdd.pinned();
+        }
+        let how = match &*self.kept() {
+            Kept::As(how) => how.clone(),
+            Kept::ForWindows if !rdd.is_cached() => return rdd.cache(),
+            Kept::ForWindows | Kept::Not => return rdd,
+        };
+        how(rdd)
     }
     fn memo(&self) -> std::sync::MutexGuard<'_, Memo<T>> {
         self.memo.lock().expect("no user code runs under this lock")
@@ -208,12 +255,7 @@ impl<T: Data> StreamOp<T> {
             memo.begun
         };
         let made = (self.compute)(t)?;
-        // A view of state is read when the state has moved on: it cannot be computed again.
-        let made = match (self.meta.is_kept_view(), self.meta.persisted.load(Relaxed)) {
-            (true, _) => made.map(Rdd::pinned),
-            (false, true) => made.map(Rdd::cache),
-            (false, false) => made,
-        };
+        let made = made.map(|rdd| self.keep(rdd));
         let mut memo = self.memo();
         // SUBTLE: another thread may look back (`slice`) while the batch loop works. Who comes first is remembered; what
         // was made before an attempt began is not, because the attempt must make its own.
