@@ -124,7 +124,10 @@ impl Keeper {
             reach: pace.state_reach,
             files: past.files,
         };
-        let kept = |(id, state): (String, Arc<dyn Stateful>)| Kept { everything: everything.contains(&id), id, state };
+        let kept = |(id, state): (String, Arc<dyn Stateful>)| {
+            let everything = everything.contains(&id) || !state.is_begun();
+            Kept { id, state, everything }
+        };
         let mut keeper = Keeper {
             directory,
             log,
@@ -227,7 +230,7 @@ impl Keeper {
                     let partitions = kept.state.partitions() as u32;
                     owners.push(Owner { id: kept.id.clone(), layout, partitions, full: everything });
                     states.push(kept.state.clone());
-                    kept.everything = false;
+                    kept.everything = !kept.state.is_begun();
                 }
                 Err(e) => {
                     tracing::error!("no checkpoint for batch {t}: the state of {} could not be frozen: {e}", kept.id);

@@ -513,10 +513,7 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
         if d.set_aside.is_some() {
             continue;
         }
-        runner.nodes.iter().for_each(|n| n.begin(t));
-        for n in &runner.nodes {
-            apply(n, t, &directory)?;
-        }
+        apply_all(runner, t, &directory)?;
         let states = runner.keeper.as_ref().map_or(Vec::new(), Keeper::changes);
         for (was, is) in
             d.states.iter().filter_map(|was| Some((was, states.iter().find(|s| s.operator == was.operator)?)))
@@ -547,6 +544,20 @@ pub(crate) fn replay(runner: &mut Runner, recovery: Replay) -> Result<Vec<Time>,
     runner.aside = aside.into_iter().map(|(t, _)| t).collect();
     runner.publish_aside();
     Ok(unfinished)
+}
+/// Brings all nodes to t, in as many attempts as a batch may have.
+fn apply_all(runner: &Runner, t: Time, directory: &str) -> Result<(), Error> {
+    let mut attempt = 1;
+    loop {
+        runner.nodes.iter().for_each(|n| n.begin(t));
+        let Err(e) = runner.nodes.iter().try_for_each(|n| apply(n, t, directory)) else { return Ok(()) };
+        if attempt == runner.settings.max_attempts {
+            return Err(e);
+        }
+        tracing::warn!("{e}; trying again");
+        attempt += 1;
+        runner.nodes.iter().for_each(|n| n.settle(t, false));
+    }
 }
 fn apply(n: &Arc<dyn StreamNode>, t: Time, directory: &str) -> Result<(), Error> {
     let meta = n.meta();

@@ -20,6 +20,8 @@ const A_WHILE: usize = 1024;
 
 /// The partition of the section that holds no records but what the state stands at.
 const MARK: u32 = u32::MAX;
+/// Stands for a state that had not begun.
+const NOT_BEGUN: u32 = u32::MAX - 1;
 
 /// A record that was decoded.
 struct Loaded<K, S> {
@@ -140,6 +142,9 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
             }
         })
     }
+    fn is_begun(&self) -> bool {
+        Store::is_begun(self)
+    }
     fn freeze(&self, sc: &SparkContext, everything: bool) -> Result<()> {
         let store = self.clone();
         let freeze = move |p| {
@@ -152,6 +157,9 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
     }
     fn take_frozen(&self, t: Time) -> Result<Vec<Section>> {
         let mut sections = Vec::new();
+        if !self.was_begun() {
+            sections.push(Section { partition: NOT_BEGUN, records: 0, bytes: Vec::new() });
+        }
         if let Some(mark) = self.frozen_mark() {
             let bytes = postcard::to_allocvec(&mark).map_err(|e| self.wrong(e))?;
             sections.push(Section { partition: MARK, records: 0, bytes });
@@ -176,9 +184,12 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
         let share = stored.records / self.partitions().max(1);
         (0..self.partitions()).for_each(|p| self.between(p, |part| part.reserve(share + share / 64)));
         let (store, time) = (self.clone(), stored.time);
-        let moved = self.in_tasks(sc, "load", count, move |i| store.take_in(&read(i)?, &decoder, time))?;
-        self.set_seeded(true);
-        Ok(moved.contains(&true))
+        let taken = self.in_tasks(sc, "load", count, move |i| {
+            let section = read(i)?;
+            Ok((section.partition != NOT_BEGUN, store.take_in(&section, &decoder, time)?))
+        })?;
+        self.set_seeded(taken.iter().all(|(is_begun, _)| *is_begun));
+        Ok(taken.iter().any(|(_, moved)| *moved))
     }
     fn clear(&self) {
         for p in 0..self.partitions() {

@@ -4,7 +4,8 @@
 //! that is gone, else one more than the length of what follows, which is the age (varint: time of the section less the
 //! time of the last touch, in milliseconds) and the state (postcard).
 //!
-//! A section of partition 2^32 - 1 has no records: it lists what the state was made of (postcard), for windows.
+//! A section of partition 2^32 - 1 has no records: it lists what the state was made of (postcard), for windows. One of
+//! partition 2^32 - 2 has nothing in it: no batch has brought an RDD yet, and the initial state is still to come.
 mod bits;
 mod decode;
 mod due;
@@ -111,6 +112,9 @@ pub(crate) trait Stateful: Send + Sync {
     /// Commits or undoes the batch of t in every partition.
     fn settle(&self, t: Time, ok: bool);
     fn stats(&self) -> StateStats;
+    /// Whether a batch has brought an RDD yet, or something was loaded that one had come to. Until then checkpoints hold
+    /// everything: that it had not begun is said once, by the only file there is of it.
+    fn is_begun(&self) -> bool;
     /// Between batches: begins a checkpoint of what changed since the last one began, or of everything, as of now. Marks
     /// it clean; a caller that could not store it asks for everything the next time.
     fn freeze(&self, sc: &SparkContext, everything: bool) -> Result<()>;

@@ -38,6 +38,8 @@ struct Driver<K: Key, S: Wire> {
     /// No checkpoint has begun since the mark changed.
     is_mark_new: bool,
     frozen_mark: Option<Vec<Time>>,
+    /// Whether it had begun when the last checkpoint did.
+    was_begun: bool,
     /// Whether `initial` is in, or something that replaces it.
     is_seeded: bool,
 }
@@ -109,6 +111,7 @@ impl<K: Key, S: Wire> Store<K, S> {
             next_mark: None,
             is_mark_new: false,
             frozen_mark: None,
+            was_begun: false,
             is_seeded: false,
         };
         Store(Arc::new(Shared {
@@ -141,6 +144,9 @@ impl<K: Key, S: Wire> Store<K, S> {
     pub(crate) fn has_begun(&self, now: bool) -> bool {
         self.0.is_begun.fetch_or(now, Relaxed) || now
     }
+    pub(super) fn is_begun(&self) -> bool {
+        self.0.is_begun.load(Relaxed) || self.driver().is_seeded
+    }
     fn driver(&self) -> MutexGuard<'_, Driver<K, S>> {
         self.0.driver.lock().expect("no user code runs under this lock")
     }
@@ -160,9 +166,14 @@ impl<K: Key, S: Wire> Store<K, S> {
         self.driver().mark = mark;
     }
     pub(super) fn freeze_mark(&self, everything: bool) {
+        let is_begun = self.is_begun();
         let driver = &mut *self.driver();
+        driver.was_begun = is_begun;
         let is_wanted = everything || std::mem::take(&mut driver.is_mark_new);
         driver.frozen_mark = driver.mark.clone().filter(|_| is_wanted);
+    }
+    pub(super) fn was_begun(&self) -> bool {
+        self.driver().was_begun
     }
     pub(super) fn frozen_mark(&self) -> Option<Vec<Time>> {
         self.driver().frozen_mark.take()

@@ -234,6 +234,7 @@ impl<S: Sample> World<S> {
         // One at a time.
         self.tell(usize::MAX);
         let everything = everything || std::mem::take(&mut self.owes_everything);
+        self.store.has_begun(true);
         self.store.freeze(&self.sc, everything).unwrap();
         let writers = (0..self.store.partitions()).map(|p| Some(record::Writer::new(p as u32))).collect();
         let (model, time) = (self.model.clone(), self.now);
@@ -347,6 +348,7 @@ fn take<K: Key, S: Wire>(
     t: Time,
     everything: bool,
 ) -> winterbourne_engine::Result<Vec<Section>> {
+    store.has_begun(true);
     store.freeze(sc, everything)?;
     store.take_frozen(t)
 }
@@ -553,6 +555,23 @@ fn a_panic_while_it_is_told_leaves_the_next_checkpoint_whole() {
         part.check();
         assert_eq!((part.len(), part.slots()), (20, 20));
     });
+}
+#[test]
+fn a_state_that_had_not_begun_has_not_begun_when_it_comes_back() {
+    let empty = || filled(0);
+    let store = empty();
+    let sc = store.spark_context().clone();
+    for begun in [false, true] {
+        store.has_begun(begun);
+        store.freeze(&sc, true).unwrap();
+        store.has_begun(true); // does not count: it was frozen before
+        let file = store.take_frozen(Time::from_millis(2)).unwrap();
+        let again = empty();
+        let stored = Stored { layout: store.layout().clone(), time: Time::from_millis(2), records: 0 };
+        let (n, read) = (file.len(), move |i: usize| Ok(file[i].clone()));
+        assert!(!again.load(&sc, &stored, n, Arc::new(read)).unwrap());
+        assert_eq!(again.is_begun(), begun);
+    }
 }
 #[test]
 fn a_state_that_does_not_serialise_is_an_error_of_its_operator() {
