@@ -4,6 +4,7 @@ mod code;
 mod crash;
 mod deny;
 mod dependencies;
+mod examples;
 mod finding;
 mod guides;
 mod imports;
@@ -12,6 +13,7 @@ mod layers;
 mod links;
 mod markdown;
 mod matrix;
+mod mutants;
 mod outside;
 mod pipeline;
 mod repo;
@@ -41,6 +43,9 @@ usage: cargo xtask COMMAND
                    kills a program at every durable step and at N random
                    moments, and checks what it makes of that; with a seeded
                    fault it must fail
+  mutants FILE...  changes each operator, value and arm of these files, one at a
+                   time, and says which changes no test notices; needs
+                   `cargo install cargo-mutants`, and an hour for a folder
   advisories       the dependencies against the RustSec advisory database;
                    fetches it with git over the network, so `test` leaves it out";
 
@@ -63,6 +68,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["matrix"] => matrix::run(&repo),
         ["matrix", "--print"] => matrix::print(&repo),
         ["crash", rest @ ..] => crash::run(&repo, rest),
+        ["mutants", files @ ..] => mutants::run(&repo, files),
         ["advisories"] => deny::advisories(&repo),
         ["help" | "--help" | "-h"] | [] => {
             println!("{USAGE}");

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::finding::Finding;
 use crate::repo::{File, Repo};
-use crate::{dependencies, guides, layers, links, markdown, matrix, outside, shape, wording};
+use crate::{dependencies, examples, guides, layers, links, markdown, matrix, outside, shape, wording};
 
 /// Runs every check and prints what it found.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
@@ -30,6 +30,7 @@ fn check_file(repo: &Repo, file: &File) -> Vec<Finding> {
         findings.extend(shape::check_ignore(path, text));
         findings.extend(layers::check_source(path, text));
         findings.extend(outside::check(path, text));
+        findings.extend(examples::check(path, text));
     }
     if file.is_member_manifest() {
         findings.extend(layers::check_manifest(path, text));

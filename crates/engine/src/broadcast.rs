@@ -57,6 +57,17 @@ impl<T> Broadcast<T> {
     }
     /// The value; also by deref.
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let limit = sc.broadcast(3);
+    /// let l = limit.clone();
+    /// assert_eq!(sc.range(0..10, 2).filter(move |x| x < l.value()).count()?, 3);
+    /// limit.unpersist(); // it may still be used
+    /// assert_eq!(*limit.value(), 3);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// After [`destroy`](Broadcast::destroy). In a task that is no panic but its failure, with
     /// [`Error::BroadcastDestroyed`]; the driver asks [`try_value`](Broadcast::try_value) if it does not know.
@@ -121,6 +132,16 @@ impl<T> fmt::Debug for Broadcast<T> {
 
 impl SparkContext {
     /// Gives a value to all tasks. An RDD cannot be one: it is not `Sync`; collect it first.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let stop_words = sc.broadcast(vec!["the", "a"]);
+    /// let s = stop_words.clone();
+    /// let words = sc.parallelize(["the", "rain"], 1).filter(move |word| !s.contains(word));
+    /// assert_eq!(words.collect()?, ["rain"]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn broadcast<T: Send + Sync + 'static>(&self, value: T) -> Broadcast<T> {
         let (id, made) = (self.inner.ids.broadcasts.fetch_add(1, Relaxed), Site::caller());

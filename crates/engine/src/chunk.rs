@@ -8,6 +8,28 @@ pub const CHUNK: usize = 1024;
 
 /// Some records on their way. Owned records move; shared ones (cached blocks, shuffle buckets, received blocks) are
 /// cloned lazily: only by the operator that wants them by value, and after a filter only the survivors.
+///
+/// ```
+/// use std::sync::Arc;
+/// use winterbourne_engine::Chunk;
+/// let shared = Arc::new(vec![1, 2, 3, 4]);
+/// let chunks = || [Chunk::Own(vec![2, 3]), Chunk::Shared(shared.clone(), 1..3)]; // the same records
+/// for chunk in chunks() {
+///     assert!(chunk.len() == 2 && !chunk.is_empty());
+///     assert_eq!(chunk.as_slice(), [2, 3]);
+///     assert_eq!(chunk.into_vec(), [2, 3]);
+/// }
+/// assert_eq!(chunks().map(|c| c.map(|x| x * 10)), [[20, 30], [20, 30]]);
+/// assert_eq!(chunks().map(|c| c.filter(|x| x % 2 == 1)), [[3], [3]]);
+/// assert_eq!(chunks().map(|c| c.filter_map(|x: u32| x.checked_sub(3))), [[0], [0]]);
+/// assert_eq!(chunks().map(|c| c.fold(0, |a, x| a + x)), [5, 5]);
+/// let mut all = Vec::new();
+/// chunks().into_iter().for_each(|c| c.append_to(&mut all));
+/// chunks().into_iter().for_each(|c| c.for_each(|x| all.push(x)));
+/// assert_eq!(all, [2, 3, 2, 3, 2, 3, 2, 3]);
+/// let (records, range) = Chunk::Own(vec![7]).into_shared();
+/// assert_eq!(records[range], [7]);
+/// ```
 pub enum Chunk<T> {
     /// Nobody else sees these.
     Own(Vec<T>),

@@ -27,6 +27,12 @@ pub struct SchedulerPool {
 }
 impl SchedulerPool {
     /// A pool of weight 1 without a minimum share.
+    ///
+    /// ```
+    /// use winterbourne_engine::SchedulerPool;
+    /// let pool = SchedulerPool::new("reports");
+    /// assert_eq!((pool.weight, pool.min_share), (1, 0));
+    /// ```
     pub fn new(name: impl Into<String>) -> Self {
         SchedulerPool { name: name.into(), weight: 1, min_share: 0 }
     }

@@ -11,6 +11,23 @@ pub(crate) type Run<T> = (Arc<Vec<T>>, Range<usize>);
 ///
 /// A flow whose chunks any thread could compute keeps that form as long as operators allow, so that a partition that takes
 /// long can be shared with idle threads; see `share`.
+///
+/// ```
+/// use winterbourne_engine::{Chunk, Flow};
+/// let mut next = 0;
+/// let counting = Flow::new(move || {
+///     next += 2;
+///     Ok((next < 5).then(|| Chunk::Own(vec![next, next + 1])))
+/// });
+/// let doubled = counting.map_chunks(|chunk| chunk.map(|x| x * 2));
+/// let mut all = Flow::chain([Ok(doubled), Ok(Flow::empty()), Ok(Flow::from_records(0..2))].into_iter());
+/// assert_eq!(all.next_chunk()?.map(Chunk::into_vec), Some(vec![4, 6]));
+/// assert_eq!(all.records().collect::<Vec<_>>(), [8, 10, 0, 1]);
+/// let mut n = 0;
+/// Flow::from_records(0..5_000).each(|chunk| Ok(n += chunk.len()))?;
+/// assert_eq!(n, 5_000);
+/// # Ok::<(), winterbourne_engine::Error>(())
+/// ```
 pub struct Flow<T>(Inner<T>);
 enum Inner<T> {
     Pull(Pull<T>),
@@ -52,6 +69,21 @@ impl<T: Data> Flow<T> {
         }
     }
     /// A source that any thread may read from, chunk by chunk, for this task: what is made of it can be shared.
+    ///
+    /// ```
+    /// use winterbourne_engine::{Chunk, Flow, Shape, Site, SparkConf, SparkContext, lineage::Count};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let shape = Shape { name: "ones", site: Site::caller(), partitions: Count::known(2), deps: vec![], partitioner: None, depth: 0 };
+    /// let ones = sc.make(shape, |_, task| {
+    ///     let mut left = 3;
+    ///     Ok(Flow::splittable(task, move || {
+    ///         left -= 1;
+    ///         Ok((left >= 0).then(|| Chunk::Own(vec![1u64; 10])))
+    ///     }))
+    /// });
+    /// assert_eq!(ones.sum()?, 60);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     pub fn splittable(task: &Task, mut source: impl FnMut() -> Result<Option<Chunk<T>>> + Send + 'static) -> Self {
         let (helpers, task) = (task.around.helpers.clone(), task.clone());
         let checked = move || {

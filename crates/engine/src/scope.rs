@@ -278,6 +278,18 @@ impl SparkContext {
     }
     /// Takes a tag from this thread's jobs while the guard lives.
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let nightly = sc.add_job_tag("nightly")?;
+    /// let untagged = sc.remove_job_tag("nightly")?;
+    /// assert!(sc.job_tags().is_empty());
+    /// drop(untagged);
+    /// assert_eq!(sc.job_tags().len(), 1);
+    /// # drop(nightly);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`add_job_tag`](SparkContext::add_job_tag).
     #[doc(alias = "removeJobTag")]
@@ -291,6 +303,16 @@ impl SparkContext {
         now().job_tags().into_iter().map(str::to_owned).collect()
     }
     /// Takes all tags from this thread's jobs while the guard lives.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let tags = (sc.add_job_tag("a")?, sc.add_job_tag("b")?);
+    /// let none = sc.clear_job_tags();
+    /// assert!(sc.job_tags().is_empty());
+    /// # drop((tags, none));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "clearJobTags")]
     pub fn clear_job_tags(&self) -> JobScope {
         JobScope::value(TAGS, None)
@@ -313,6 +335,18 @@ impl SparkContext {
     }
     /// What listeners and [`StatusTracker`](crate::StatusTracker) are told instead of the place in the source from which
     /// this thread calls actions, while the guard lives: for libraries. Errors still name the place.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let library = sc.call_site("the nightly report");
+    /// assert_eq!(sc.local_properties().call_site(), Some("the nightly report"));
+    /// let plain = sc.clear_call_site();
+    /// assert_eq!(sc.local_properties().call_site(), None);
+    /// assert_eq!(sc.local_properties().iter().count(), 0);
+    /// # drop((library, plain));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "setCallSite")]
     pub fn call_site(&self, text: &str) -> JobScope {
         JobScope::value(CALL_SITE, Some(text))

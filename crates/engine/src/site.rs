@@ -17,6 +17,11 @@ impl Site {
         Site(Location::caller())
     }
     /// The source file as the compiler saw it.
+    ///
+    /// ```
+    /// let here = winterbourne_engine::Site::caller();
+    /// assert!(here.file().ends_with(".rs") && here.line() > 0);
+    /// ```
     pub fn file(&self) -> &'static str {
         self.0.file()
     }

@@ -66,6 +66,14 @@ impl StorageLevel {
         StorageLevel { disk, memory, off_heap: false, deserialized, replicas }
     }
     /// Whether blocks may lie on disk.
+    ///
+    /// ```
+    /// use winterbourne_engine::StorageLevel;
+    /// let level = StorageLevel::MEMORY_AND_DISK_2;
+    /// assert!(level.use_disk() && level.use_memory() && !level.use_off_heap() && level.is_deserialized());
+    /// assert_eq!(level.replication(), 2);
+    /// assert!(!StorageLevel::NONE.is_kept());
+    /// ```
     pub const fn use_disk(self) -> bool {
         self.disk
     }

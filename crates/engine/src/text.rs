@@ -65,6 +65,18 @@ impl Text {
     }
     /// A part of a shared buffer, without copying unless it is short.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use winterbourne_engine::Text;
+    /// let buffer = Arc::new("a line that is longer than 22 bytes\nand what comes after it".to_string());
+    /// let line = Text::slice(&buffer, 0..35); // holds the whole buffer
+    /// assert!(!line.is_detached());
+    /// let kept = line.detach(); // holds the line
+    /// assert!(kept.is_detached());
+    /// assert_eq!(kept.as_str(), "a line that is longer than 22 bytes");
+    /// assert!(Text::new("short").is_detached());
+    /// ```
+    ///
     /// # Panics
     /// If the range is not within `buf` on character boundaries, or the buffer exceeds 4 GiB.
     #[inline]

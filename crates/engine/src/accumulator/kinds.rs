@@ -4,6 +4,16 @@ use crate::{Wire, show};
 use serde::{Deserialize, Serialize};
 
 /// A sum of whole numbers; see [`SparkContext::long_accumulator`](crate::SparkContext::long_accumulator).
+///
+/// ```
+/// # use winterbourne_engine::{SparkConf, SparkContext};
+/// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+/// let sizes = sc.long_accumulator("sizes");
+/// let s = sizes.clone();
+/// sc.parallelize([2, 4], 2).foreach(move |n| s.add(n))?;
+/// assert_eq!((sizes.sum(), sizes.count(), sizes.avg()), (6, 2, 3.0));
+/// # Ok::<(), winterbourne_engine::Error>(())
+/// ```
 pub type LongAccumulator = Accumulator<LongSum>;
 /// A sum of floats; see [`SparkContext::double_accumulator`](crate::SparkContext::double_accumulator).
 pub type DoubleAccumulator = Accumulator<DoubleSum>;

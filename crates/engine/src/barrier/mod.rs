@@ -128,6 +128,18 @@ impl<T: Data> RddBarrier<T> {
         self.run(Site::caller(), move |_, records| f(records))
     }
     /// As [`map_partitions`](RddBarrier::map_partitions), with the number of the partition.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{BarrierTaskContext, SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc").set_master("local[2]"))?;
+    /// let placed = sc.range(0..4, 2).barrier().map_partitions_with_index(|p, records| {
+    ///     let tasks = BarrierTaskContext::get().expect("in a barrier stage").task_infos();
+    ///     assert_eq!(tasks[p].partition, p);
+    ///     Ok([(p, tasks.len(), records.count())])
+    /// });
+    /// assert_eq!(placed.collect()?, [(0, 2, 2), (1, 2, 2)]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn map_partitions_with_index<I>(
         &self,

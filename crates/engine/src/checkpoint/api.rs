@@ -20,6 +20,15 @@ impl SparkContext {
         self.inner.checkpoints.set_dir(dir.as_ref());
     }
     /// The directory of this context's checkpoints: below the one that was set.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.checkpoint_dir(), None);
+    /// sc.set_checkpoint_dir("/tmp/checkpoints"); // made when it is first written to
+    /// assert!(sc.checkpoint_dir().is_some_and(|dir| dir.starts_with("/tmp/checkpoints")));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "getCheckpointDir")]
     pub fn checkpoint_dir(&self) -> Option<PathBuf> {
         self.inner.checkpoints.dir()

@@ -7,6 +7,18 @@ use std::io::{self, Write};
 ///
 /// Gzip and zlib are written at level 6, bzip2 in blocks of 900 kB, LZ4 and Snappy in their fast modes, zstd at about
 /// level 1.
+///
+/// ```
+/// use std::io::Write;
+/// use winterbourne_engine::{Codec, Encoder};
+/// let mut packed = Encoder::new(Some(Codec::Gzip), Vec::new());
+/// packed.write_all(&[b'a'; 1000])?;
+/// assert!(packed.finish()?.len() < 100);
+/// let mut plain = Encoder::new(None, Vec::new());
+/// plain.write_all(b"as it is")?;
+/// assert_eq!(plain.finish()?, b"as it is");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Encoder<W: Write>(Inner<W>);
 enum Inner<W: Write> {
     Plain(W),

@@ -82,6 +82,11 @@ impl Codec {
         NAMES.iter().find(|n| n.1 == ending).map(|n| n.0)
     }
     /// The ending, without a dot.
+    ///
+    /// ```
+    /// use winterbourne_engine::Codec;
+    /// assert_eq!(format!("part-00000.{}", Codec::Zstd.ending()), "part-00000.zst");
+    /// ```
     pub fn ending(self) -> &'static str {
         self.names().1
     }

@@ -54,11 +54,38 @@ impl ContextBuilder {
         ContextBuilder { conf: conf.into(), backend: None, clock: Arc::new(SystemClock), listeners: Vec::new() }
     }
     /// One lane of several that run one program; see [`backend`](crate::backend).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use winterbourne_engine::{Result, SparkConf, SparkContext, backend::{Backend, Block, Label}};
+    /// /// The only lane there is.
+    /// struct Alone;
+    /// impl Backend for Alone {
+    ///     fn lanes(&self) -> usize { 1 }
+    ///     fn lane(&self) -> usize { 0 }
+    ///     fn gather(&self, _: &Label, mine: Result<Vec<(usize, Block)>>) -> Result<Vec<(usize, Block)>> { mine }
+    ///     fn agree(&self, _: &Label, mine: bool) -> Result<bool> { Ok(mine) }
+    /// }
+    /// let conf = SparkConf::empty().set_app_name("doc");
+    /// let sc = SparkContext::builder(conf).backend(Arc::new(Alone)).start()?;
+    /// assert_eq!(sc.range(0..10, 2).map(|x| (x % 2, x)).reduce_by_key(|a, b| a + b).count()?, 2);
+    /// assert!(!sc.is_local());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     pub fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
         self.backend = Some(backend);
         self
     }
     /// Where times and durations come from, and what time-outs wait on; the system's clock unless given.
+    ///
+    /// ```
+    /// use winterbourne_base::{ManualClock, Time};
+    /// use winterbourne_engine::{SparkConf, SparkContext};
+    /// let clock = ManualClock::new(Time::from_millis(7_000));
+    /// let sc = SparkContext::builder(SparkConf::empty().set_app_name("doc")).clock(clock).start()?;
+    /// assert_eq!(sc.start_time().as_millis(), 7_000);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self

@@ -31,6 +31,31 @@ impl SparkContext {
 ///
 /// Cancelling works between chunks of records. Threads are not interrupted: a closure that waits for something asks
 /// [`TaskContext::is_interrupted`](crate::TaskContext::is_interrupted) now and then.
+///
+/// ```
+/// # use winterbourne_engine::{Canceller, Error, SparkConf, SparkContext, TaskContext};
+/// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+/// let group = sc.job_group("reports");
+/// let _tag = sc.add_job_tag("nightly")?;
+/// let endless = sc.range(0..u64::MAX, 1);
+/// let by: [fn(&Canceller, &TaskContext); 5] = [
+///     |stop, task| assert!(stop.cancel_job(task.job_id())),
+///     |stop, task| assert!(stop.cancel_stage(task.stage_id())),
+///     |stop, _| stop.cancel_job_group("reports"),
+///     |stop, _| stop.cancel_jobs_with_tag("nightly"),
+///     |stop, _| stop.close_job_group("reports"), // and jobs of the group that begin later
+/// ];
+/// for cancel in by {
+///     let stop = sc.canceller();
+///     let cancelled = endless.map(move |_| cancel(&stop, &TaskContext::get().expect("inside a task"))).count();
+///     assert!(matches!(cancelled, Err(Error::Cancelled { .. })));
+/// }
+/// assert!(sc.range(0..10, 2).count().is_err());
+/// sc.canceller().reopen_job_group("reports");
+/// assert_eq!(sc.range(0..10, 2).count()?, 10);
+/// # drop(group);
+/// # Ok::<(), winterbourne_engine::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Canceller {
     inner: Weak<Inner>,

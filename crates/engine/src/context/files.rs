@@ -107,6 +107,22 @@ impl SparkContext {
     /// The same for a directory with all it contains: Spark's `addFile` with `recursive`. Symbolic links inside are
     /// followed to files, and not to directories.
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let dir = std::env::temp_dir().join(format!("winterbourne-doc-dir-{}", std::process::id()));
+    /// std::fs::create_dir(&dir)?;
+    /// std::fs::write(dir.join("names.txt"), "tea")?;
+    /// sc.add_directory(&dir)?;
+    /// assert_eq!(sc.list_files(), [dir.clone()]);
+    /// let files = sc.spark_files();
+    /// let copy = files.get(dir.file_name().unwrap().to_str().unwrap())?;
+    /// assert!(copy.starts_with(files.root_directory().unwrap()));
+    /// assert_eq!(std::fs::read_to_string(copy.join("names.txt"))?, "tea");
+    /// # std::fs::remove_dir_all(dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`add_file`](SparkContext::add_file).
     #[track_caller]

@@ -141,12 +141,44 @@ impl SparkContext {
     }
     /// The same, as one lane of several that run one program; see [`backend`](crate::backend).
     ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use winterbourne_engine::{Result, SparkConf, SparkContext, backend::{Backend, Block, Label}};
+    /// # struct Alone;
+    /// # impl Backend for Alone {
+    /// #     fn lanes(&self) -> usize { 1 }
+    /// #     fn lane(&self) -> usize { 0 }
+    /// #     fn gather(&self, _: &Label, mine: Result<Vec<(usize, Block)>>) -> Result<Vec<(usize, Block)>> { mine }
+    /// #     fn agree(&self, _: &Label, mine: bool) -> Result<bool> { Ok(mine) }
+    /// # }
+    /// // `Alone` is the only lane there is; its code is at `ContextBuilder::backend`.
+    /// let sc = SparkContext::with_backend(SparkConf::empty().set_app_name("doc"), Arc::new(Alone))?;
+    /// assert_eq!(sc.range(0..10, 2).count()?, 10);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`new`](SparkContext::new).
     pub fn with_backend(conf: impl Into<SparkConf>, backend: Arc<dyn Backend>) -> Result<Self> {
         ContextBuilder::new(conf).backend(backend).start()
     }
     /// The configuration it was made with.
+    ///
+    /// ```
+    /// use winterbourne_engine::{SparkConf, SparkContext};
+    /// let conf = SparkConf::empty().set_app_name("report").set_master("local[3]");
+    /// let sc = SparkContext::new(conf)?;
+    /// assert_eq!(sc.conf().get("spark.app.name"), Some("report"));
+    /// assert_eq!((sc.app_name(), sc.master().threads), ("report", 3));
+    /// assert_eq!((sc.default_parallelism(), sc.default_min_partitions()), (3, 2));
+    /// let again = sc.clone();
+    /// assert!(again.same(&sc));
+    /// sc.range(0..10, 4).count()?;
+    /// assert_eq!((sc.counts().jobs, sc.counts().tasks), (1, 4));
+    /// sc.stop();
+    /// assert!(again.is_stopped() && again.range(0..10, 2).count().is_err());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     pub fn conf(&self) -> &SparkConf {
         &self.inner.conf
     }

@@ -89,6 +89,21 @@ impl StatusTracker {
         self.known(|p| p.job_group() == group)
     }
     /// The known jobs that have a tag, those that ended included.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let tag = sc.add_job_tag("nightly")?;
+    /// sc.range(0..10, 2).count()?;
+    /// # drop(tag);
+    /// let status = sc.status_tracker();
+    /// assert_eq!(status.job_ids_for_tag("nightly").len(), 1);
+    /// assert_eq!(status.app_name(), Some("doc".to_string()));
+    /// assert_eq!(status.conf().map(|conf| conf.get("spark.app.name").is_some()), Some(true));
+    /// drop(sc);
+    /// assert_eq!(status.app_name(), None, "it keeps no context alive");
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "getJobIdsForTag")]
     pub fn job_ids_for_tag(&self, tag: &str) -> Vec<JobId> {
         self.known(|p| p.has_tag(tag))
@@ -199,6 +214,17 @@ impl SparkContext {
         self.inner.shares.all()
     }
     /// One of them.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc").set("spark.scheduler.mode", "FAIR"))?;
+    /// let reports = sc.scheduler_pool("reports");
+    /// sc.range(0..10, 2).count()?;
+    /// # drop(reports);
+    /// assert_eq!(sc.pool_for_name("reports").map(|pool| pool.weight), Some(1));
+    /// assert_eq!(sc.pool_for_name("others"), None);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "getPoolForName")]
     pub fn pool_for_name(&self, name: &str) -> Option<SchedulerPool> {
         self.all_pools().into_iter().find(|pool| pool.name == name)

@@ -71,6 +71,14 @@ impl<T: Data> Rdd<T> {
         FutureAction::start(&self.sc, action, move |_| body(&rdd))
     }
     /// [`count`](Rdd::count) beside the caller.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let count = sc.range(0..100, 4).count_async();
+    /// assert_eq!(count.get()?, 100);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "countAsync")]
     #[track_caller]
     pub fn count_async(&self) -> FutureAction<u64> {
@@ -78,6 +86,13 @@ impl<T: Data> Rdd<T> {
         self.beside(action, move |rdd| rdd.count_at(action))
     }
     /// [`collect`](Rdd::collect) beside the caller.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(0..3, 2).collect_async().get()?, [0, 1, 2]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "collectAsync")]
     #[track_caller]
     pub fn collect_async(&self) -> FutureAction<Vec<T>> {
@@ -102,6 +117,15 @@ impl<T: Data> Rdd<T> {
         self.beside(action, move |rdd| rdd.take_at(action, n))
     }
     /// [`foreach`](Rdd::foreach) beside the caller.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let (seen, all) = std::sync::mpsc::channel();
+    /// sc.range(0..3, 1).foreach_async(move |x| seen.send(x).expect("somebody reads")).get()?;
+    /// assert_eq!(all.try_iter().collect::<Vec<_>>(), [0, 1, 2]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "foreachAsync")]
     #[track_caller]
     pub fn foreach_async(&self, f: impl Fn(T) + Send + Sync + 'static) -> FutureAction<()> {
@@ -109,6 +133,18 @@ impl<T: Data> Rdd<T> {
         self.beside(action, move |rdd| rdd.foreach_at(action, f))
     }
     /// [`foreach_partition`](Rdd::foreach_partition) beside the caller.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let (seen, all) = std::sync::mpsc::channel();
+    /// let done = sc.range(0..4, 2).foreach_partition_async(move |p, records| Ok(seen.send((p, records.sum::<u64>()))?));
+    /// done.get()?;
+    /// let mut sums: Vec<_> = all.try_iter().collect();
+    /// sums.sort();
+    /// assert_eq!(sums, [(0, 1), (1, 5)]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "foreachPartitionAsync")]
     #[track_caller]
     pub fn foreach_partition_async(

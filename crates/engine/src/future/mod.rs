@@ -294,6 +294,19 @@ impl<T: Send + 'static> FutureAction<T> {
         self.0.put(self.0.state(), outcome);
     }
     /// Tells its jobs to stop at their next chunk, and starts no more.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{Error, SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let endless = sc.range(0..u64::MAX, 1).count_async();
+    /// assert!(!endless.is_completed() && !endless.is_cancelled());
+    /// endless.cancel();
+    /// endless.wait();
+    /// assert!(endless.is_completed() && endless.is_cancelled());
+    /// assert!(endless.job_ids().len() <= 1, "it may not have begun");
+    /// assert!(matches!(endless.get(), Err(Error::Cancelled { .. })));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn cancel(&self) {
         self.cancel_because(&format!("its FutureAction was cancelled at {}", Site::caller()));

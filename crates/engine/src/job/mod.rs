@@ -574,6 +574,14 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
 
 /// A driver closure of the user's, its panic turned into an error.
 ///
+/// ```
+/// use winterbourne_engine::guard_driver;
+/// assert_eq!(guard_driver(|| Ok(7))?, 7);
+/// let error = guard_driver::<u64>(|| panic!("of the user's")).unwrap_err();
+/// assert!(error.to_string().contains("of the user's"));
+/// # Ok::<(), winterbourne_engine::Error>(())
+/// ```
+///
 /// # Errors
 /// What the closure returned, or its panic.
 pub fn guard_driver<R>(f: impl FnOnce() -> Result<R, BoxError>) -> Result<R> {

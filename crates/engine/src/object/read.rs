@@ -21,6 +21,18 @@ impl SparkContext {
     /// The type is the one that was written, or one that looks the same through serde: names may differ. Anything else is
     /// an error that says what the file has, and so is damage, with file and offset.
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let dir = std::env::temp_dir().join(format!("winterbourne-doc-objects-{}", std::process::id()));
+    /// let pairs = sc.parallelize([(1, "tea".to_string()), (2, "cup".to_string())], 2);
+    /// pairs.save_as_object_file(dir.to_str().unwrap())?;
+    /// let again = sc.object_file::<(i32, String)>(dir.to_str().unwrap(), 1);
+    /// assert_eq!(again.collect()?, pairs.collect()?);
+    /// # std::fs::remove_dir_all(dir).unwrap();
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors of the action
     /// [`Error::Damaged`]; [`Error::Input`].
     #[doc(alias = "objectFile")]

@@ -34,6 +34,14 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.reduce_by_key_at(Site::caller(), f, self.default_partitioner())
     }
     /// [`reduce_by_key`](Rdd::reduce_by_key) into so many partitions, or by a partitioner.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let sums = sc.range(0..10, 4).map(|x| (x % 2, x)).reduce_by_key_in(|a, b| a + b, 3);
+    /// assert_eq!((sums.num_partitions()?, sums.lookup(1)?), (3, vec![25]));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn reduce_by_key_in(
         &self,
@@ -178,6 +186,15 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.folded("aggregate_by_key", Site::caller(), zero, add, merge, self.default_partitioner())
     }
     /// [`aggregate_by_key`](Rdd::aggregate_by_key) into so many partitions, or by a partitioner.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let pairs = sc.parallelize([(1, 'a'), (2, 'b'), (1, 'c')], 1);
+    /// let words = pairs.aggregate_by_key_in(String::new(), |word, c| word + &c.to_string(), |a, b| a + &b, 2);
+    /// assert_eq!((words.num_partitions()?, words.lookup(1)?), (2, vec!["ac".to_string()]));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn aggregate_by_key_in<C: Wire>(
         &self,
@@ -215,6 +232,14 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.folded("fold_by_key", site, zero, move |a, v| f(a, v), move |a, b| g(a, b), self.default_partitioner())
     }
     /// [`fold_by_key`](Rdd::fold_by_key) into so many partitions, or by a partitioner.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let products = sc.range(1..7, 3).map(|x| (x % 2, x)).fold_by_key_in(1, |a, b| a * b, 2);
+    /// assert_eq!((products.num_partitions()?, products.lookup(0)?), (2, vec![48]));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn fold_by_key_in(
         &self,

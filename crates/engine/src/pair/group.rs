@@ -61,6 +61,14 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.group_by_key_at(Site::caller(), self.default_partitioner())
     }
     /// [`group_by_key`](Rdd::group_by_key) into so many partitions, or by a partitioner.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let groups = sc.range(0..6, 3).map(|x| (x % 2, x)).group_by_key_in(2);
+    /// assert_eq!((groups.num_partitions()?, groups.lookup(1)?), (2, vec![vec![1, 3, 5]]));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn group_by_key_in(&self, partitions: impl KeyPartitioner<K>) -> Rdd<(K, Vec<V>)>
     where
@@ -131,6 +139,14 @@ impl<T: Data> Rdd<T> {
         keyed.grouped(name, site, keyed.default_partitioner())
     }
     /// [`group_by`](Rdd::group_by) into so many partitions, or by a partitioner.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let groups = sc.range(0..6, 3).group_by_in(|x| x / 4, 2);
+    /// assert_eq!((groups.num_partitions()?, groups.lookup(1)?), (2, vec![vec![4, 5]]));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn group_by_in<K: Key>(
         &self,

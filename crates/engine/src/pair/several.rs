@@ -37,6 +37,15 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.cogroup3_at(Site::caller(), second, third, partitioner)
     }
     /// [`cogroup3`](Rdd::cogroup3) into so many partitions, or by a partitioner.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let [a, b, c] = [1, 2, 3].map(|i| sc.parallelize([(0, i)], 1));
+    /// let groups = a.cogroup3_in(&b, &c, 2);
+    /// assert_eq!((groups.num_partitions()?, groups.lookup(0)?), (2, vec![(vec![1], vec![2], vec![3])]));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn cogroup3_in<W: Wire, X: Wire>(
         &self,
@@ -94,6 +103,14 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.cogroup4_at(Site::caller(), second, third, fourth, meeting(&self.sc, &parents))
     }
     /// [`cogroup4`](Rdd::cogroup4) into so many partitions, or by a partitioner.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let [a, b, c, d] = [1, 2, 3, 4].map(|i| sc.parallelize([(0, i)], 1));
+    /// assert_eq!(a.cogroup4_in(&b, &c, &d, 2).num_partitions()?, 2);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn cogroup4_in<W: Wire, X: Wire, Y: Wire>(
         &self,

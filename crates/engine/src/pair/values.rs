@@ -54,6 +54,14 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         })
     }
     /// Applies `f` to each value; keys and partitioner stay.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let prices = sc.parallelize([("tea", 250), ("cup", 900)], 1).map_values(|cents| f64::from(cents) / 100.0);
+    /// assert_eq!(prices.collect()?, [("tea", 2.5), ("cup", 9.0)]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn map_values<W: Data>(&self, f: impl Fn(V) -> W + Send + Sync + 'static) -> Rdd<(K, W)> {
         self.map_values_at(Site::caller(), f)

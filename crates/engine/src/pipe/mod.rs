@@ -85,6 +85,14 @@ impl<T: Data> Pipe<T> {
     }
     /// Runs each process in a new directory, which is removed afterwards. In it are links to everything in the working
     /// directory of this program.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{Pipe, SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let shell = Pipe::new(["sh", "-c", "cat > records; wc -l < records"]).separate_working_dir();
+    /// assert_eq!(sc.range(0..10, 2).pipe(shell).map(|n| n.trim().to_string()).collect()?, ["5", "5"]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "separateWorkingDir")]
     pub fn separate_working_dir(mut self) -> Self {
         self.own_dir = true;

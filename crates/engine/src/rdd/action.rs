@@ -15,6 +15,13 @@ impl<T: Data> Rdd<T> {
     }
     /// All records, in partition order. They must fit into memory.
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(0..4, 2).map(|x| x + 1).collect()?, [1, 2, 3, 4]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`SparkContext::run_job`](crate::SparkContext::run_job), here and for every action.
     #[track_caller]
@@ -109,6 +116,19 @@ impl<T: Data> Rdd<T> {
     }
     /// As [`fold`](Rdd::fold), with an accumulator of another type: `add` within a partition, `merge` between them.
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let words = sc.parallelize(["to", "be", "or"], 2);
+    /// let (letters, longest) = words.aggregate(
+    ///     (0, 0),
+    ///     |(letters, longest), word| (letters + word.len(), word.len().max(longest)),
+    ///     |a, b| (a.0 + b.0, a.1.max(b.1)),
+    /// )?;
+    /// assert_eq!((letters, longest), (6, 2));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// See [`collect`](Rdd::collect).
     #[track_caller]
@@ -193,6 +213,14 @@ impl<T: Data> Rdd<T> {
     }
     /// The first record.
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(5..9, 2).first()?, 5);
+    /// assert!(sc.range(5..9, 2).filter(|_| false).first().is_err());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::EmptyCollection`] if there is none; see [`collect`](Rdd::collect).
     #[track_caller]
@@ -203,6 +231,14 @@ impl<T: Data> Rdd<T> {
     }
     /// Whether there is no record. Reads as little as [`take(1)`](Rdd::take).
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert!(!sc.range(0..u64::MAX, 100).is_empty()?); // reads a few records
+    /// assert!(sc.range(0..10, 2).filter(|x| *x > 10).is_empty()?);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// See [`collect`](Rdd::collect).
     #[track_caller]
@@ -210,6 +246,15 @@ impl<T: Data> Rdd<T> {
         Ok(self.take_at(Action { name: "is_empty", site: Site::caller() }, 1)?.is_empty())
     }
     /// Hands each record to `f`, in tasks. A task that fails and is tried again hands over its records again.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let (seen, all) = std::sync::mpsc::channel();
+    /// sc.range(0..3, 1).foreach(move |x| seen.send(x).expect("somebody reads"))?;
+    /// assert_eq!(all.iter().take(3).collect::<Vec<_>>(), [0, 1, 2]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// See [`collect`](Rdd::collect).
@@ -265,6 +310,15 @@ impl<T: Data> Rdd<T> {
         self.sc.run_action(action, self, all, run).map(drop)
     }
     /// Computes the partitions of a cached RDD that are not there yet; does nothing for one that is not cached.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let squares = sc.range(0..10, 2).map(|x| x * x).cache();
+    /// squares.materialize()?;
+    /// assert_eq!(sc.counts().cached_blocks, 2);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// See [`collect`](Rdd::collect).

@@ -34,6 +34,16 @@ impl<T: Data> Rdd<T> {
         self.op.meta.name
     }
     /// Where it was defined.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let squares = sc.range(0..10, 2).map(|x| x * x);
+    /// assert!(squares.site().to_string().contains(".rs:"));
+    /// assert_eq!(squares.operator(), "map");
+    /// assert_ne!(squares.id(), squares.filter(|x| *x > 3).id());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     pub fn site(&self) -> Site {
         self.op.meta.site
     }

@@ -209,11 +209,28 @@ impl<T: Data> Rdd<T> {
         })
     }
     /// The context it belongs to.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let numbers = sc.range(0..10, 2);
+    /// let more = numbers.spark_context().range(10..20, 2); // where only an RDD is at hand
+    /// assert_eq!(numbers.union(&more).count()?, 20);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "context")]
     pub fn spark_context(&self) -> &SparkContext {
         &self.sc
     }
     /// How many partitions it has. Lists the files of a text input.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(0..10, 3).num_partitions()?, 3);
+    /// assert!(sc.text_file("/no/such/file", 2).num_partitions().is_err());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What listing the input met.
@@ -222,6 +239,17 @@ impl<T: Data> Rdd<T> {
         self.op.meta.partitions.get()
     }
     /// How keys are spread over the partitions, if they are.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let pairs = sc.range(0..10, 3).map(|x| (x % 4, x));
+    /// let spread = pairs.partition_by(2);
+    /// assert!(pairs.partitioner().is_none() && spread.partitioner().is_some());
+    /// let sums = pairs.reduce_by_key_in(|a, b| a + b, spread.partitioner().expect("seen above").clone());
+    /// assert!(sums.partitioner() == spread.partitioner());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     pub fn partitioner(&self) -> Option<&Partitioner> {
         self.op.meta.partitioner.as_ref()
     }

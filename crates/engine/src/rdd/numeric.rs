@@ -228,6 +228,13 @@ impl<T: Data> Rdd<T> {
     }
     /// [`variance`](Rdd::variance).
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.parallelize([1.0, 3.0], 2).pop_variance()?, 1.0);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// See [`collect`](Rdd::collect).
     #[doc(alias = "popVariance")]
@@ -277,6 +284,13 @@ impl<T: Data> Rdd<T> {
         Ok(self.stats_at("stdev", Site::caller())?.stdev())
     }
     /// [`stdev`](Rdd::stdev).
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.parallelize([1.0, 5.0], 2).pop_stdev()?, 2.0);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// See [`collect`](Rdd::collect).

@@ -61,6 +61,17 @@ impl<T: Data> Rdd<T> {
     }
     /// As [`cache`](Rdd::cache), and never evicted: for what cannot be computed again. What it takes is missing for
     /// others.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let numbers = sc.range(0..10, 2).pinned();
+    /// assert_eq!(numbers.count()?, 10);
+    /// assert!(numbers.is_cached());
+    /// numbers.unpersist();
+    /// assert!(!numbers.is_cached());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn pinned(self) -> Self {
         let keeping = MemoryOnly.keeping();

@@ -341,6 +341,16 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.distinct_by_key_at(Site::caller(), relative_sd, self.default_partitioner())
     }
     /// The same into so many partitions, or by a partitioner.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let visits = sc.range(0..3_000, 3).map(|i| (i % 2, i % 500));
+    /// let about = visits.count_approx_distinct_by_key_in(0.05, 4);
+    /// assert_eq!(about.num_partitions()?, 4);
+    /// assert!(about.values().collect()?.iter().all(|n| (200..300).contains(n)));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "countApproxDistinctByKey")]
     #[track_caller]
     pub fn count_approx_distinct_by_key_in(&self, relative_sd: f64, partitions: impl KeyPartitioner<K>) -> Rdd<(K, u64)>

@@ -16,6 +16,15 @@ use std::fmt;
 /// assert_eq!(all.to_string(), "(count: 10, mean: 5.500000, stdev: 2.872281, max: 10.000000, min: 1.000000)");
 /// assert_eq!((all.sum(), all.variance()), (55.0, 8.25));
 /// ```
+///
+/// ```
+/// use winterbourne_engine::StatCounter;
+/// let mut few = StatCounter::new();
+/// [1.0, 3.0].into_iter().for_each(|x| few.add(x));
+/// assert_eq!((few.count(), few.mean(), few.min(), few.max()), (2, 2.0, 1.0, 3.0));
+/// assert_eq!((few.pop_variance(), few.pop_stdev(), few.stdev()), (1.0, 1.0, 1.0));
+/// assert_eq!((few.sample_variance(), few.sample_stdev()), (2.0, 2f64.sqrt()));
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StatCounter {
     count: u64,

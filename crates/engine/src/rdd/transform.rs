@@ -19,6 +19,13 @@ pub enum OnBadRecord {
 
 impl<T: Data> Rdd<T> {
     /// Applies `f` to each record.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(0..4, 2).map(|x| x * x).collect()?, [0, 1, 4, 9]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn map<U: Data>(&self, f: impl Fn(T) -> U + Send + Sync + 'static) -> Rdd<U> {
         self.map_at(Site::caller(), f)
@@ -28,6 +35,13 @@ impl<T: Data> Rdd<T> {
         self.chunked("map", site, false, move |c| c.map(&f))
     }
     /// Keeps the records that `keep` accepts, and the partitioner.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(0..10, 2).filter(|x| x % 3 == 0).collect()?, [0, 3, 6, 9]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn filter(&self, keep: impl Fn(&T) -> bool + Send + Sync + 'static) -> Rdd<T> {
         self.filter_at(Site::caller(), keep)
@@ -224,6 +238,14 @@ impl<T: Data> Rdd<T> {
         self.map_partitions_at(Site::caller(), move |_, records| f(records))
     }
     /// As [`map_partitions`](Rdd::map_partitions), with the number of the partition.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let sums = sc.range(0..6, 3).map_partitions_with_index(|p, records| [(p, records.sum::<u64>())]);
+    /// assert_eq!(sums.collect()?, [(0, 1), (1, 5), (2, 9)]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn map_partitions_with_index<I>(
         &self,
@@ -252,11 +274,27 @@ impl<T: Data> Rdd<T> {
     }
     /// All records of both, duplicates included; partitions are concatenated. If both have the same partitioner, equal
     /// partitions are merged instead and the partitioner stays.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let (a, b) = (sc.parallelize([1, 2], 1), sc.parallelize([2, 3], 1));
+    /// assert_eq!(a.union(&b).collect()?, [1, 2, 2, 3]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn union(&self, other: &Rdd<T>) -> Rdd<T> {
         Rdd::union_all(&[self.clone(), other.clone()], Site::caller())
     }
     /// The union of many, on behalf of `site`. One level of lineage however many there are.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{Rdd, Site, SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let all = [sc.range(0..2, 1), sc.range(5..6, 1), sc.range(8..9, 1)];
+    /// assert_eq!(Rdd::union_all(&all, Site::caller()).collect()?, [0, 1, 5, 8]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If `all` is empty: the layers above refuse that with their own error.
@@ -290,6 +328,13 @@ impl<T: Data> Rdd<T> {
         })
     }
     /// One vector per partition, empty ones included.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(0..5, 2).glom().collect()?, [vec![0, 1], vec![2, 3, 4]]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn glom(&self) -> Rdd<Vec<T>> {
         self.glom_at(Site::caller())

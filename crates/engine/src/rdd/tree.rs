@@ -23,6 +23,14 @@ impl<T: Data> Rdd<T> {
     }
     /// [`tree_reduce`](Rdd::tree_reduce) in so many levels.
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(0..100, 20).tree_reduce_with(|a, b| a + b, 3)?, 4950);
+    /// assert!(sc.range(0..100, 20).tree_reduce_with(|a, b| a + b, 0).is_err());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Depth`] for a depth of 0; as [`tree_reduce`](Rdd::tree_reduce).
     #[doc(alias = "treeReduce")]
@@ -65,6 +73,14 @@ impl<T: Data> Rdd<T> {
         self.tree(Action { name: "tree_aggregate", site: Site::caller() }, zero, add, merge, 2)
     }
     /// [`tree_aggregate`](Rdd::tree_aggregate) in so many levels.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let longest = sc.parallelize(["to", "be", "question"], 3).tree_aggregate_with(0, |n, w| w.len().max(n), usize::max, 3)?;
+    /// assert_eq!(longest, 8);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Depth`] for a depth of 0; see [`collect`](Rdd::collect).

@@ -27,6 +27,17 @@ impl SparkContext {
     ///
     /// See [`save_as_sequence_file`](Rdd::save_as_sequence_file) for an example.
     ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let dir = std::env::temp_dir().join(format!("winterbourne-doc-sequence-{}", std::process::id()));
+    /// let pairs = sc.parallelize([(1, "tea".to_string()), (2, "cup".to_string())], 1);
+    /// pairs.save_as_sequence_file(dir.to_str().unwrap())?;
+    /// assert_eq!(sc.sequence_file::<i32, String>(dir.to_str().unwrap(), 1).collect()?, pairs.collect()?);
+    /// # std::fs::remove_dir_all(dir).unwrap();
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
     /// # Errors of the action
     /// [`Error::Damaged`]; [`Error::Input`].
     #[doc(alias = "sequenceFile")]

@@ -18,6 +18,22 @@ const BLOCK: usize = 256 << 10;
 
 /// A file that is not open yet: it can be sent, kept and shuffled, and read when it is wanted. What is read are the bytes
 /// as they are; nothing is unpacked.
+///
+/// ```
+/// # use winterbourne_engine::{SparkConf, SparkContext};
+/// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+/// use std::io::Read;
+/// # let file = std::env::temp_dir().join(format!("winterbourne-doc-stream-{}", std::process::id()));
+/// std::fs::write(&file, b"\x89PNG and more")?;
+/// let (name, stream) = sc.binary_files(file.to_str().unwrap(), 1).first()?;
+/// assert_eq!(stream.path().to_str(), Some(&*name));
+/// let mut head = [0; 4];
+/// stream.open()?.read_exact(&mut head)?; // no more than is wanted
+/// assert_eq!(&head, b"\x89PNG");
+/// assert_eq!(stream.to_array()?.len(), 13);
+/// # std::fs::remove_file(file)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct PortableDataStream {
     path: PathBuf,

@@ -64,6 +64,12 @@ impl LineCutter {
         buf
     }
     /// How many bytes of an unfinished line are kept.
+    ///
+    /// ```
+    /// let mut cutter = winterbourne_engine::LineCutter::new(100);
+    /// assert_eq!(cutter.cut(b"one\ntw".to_vec(), false).lines, ["one"]);
+    /// assert_eq!(cutter.pending(), 2);
+    /// ```
     pub fn pending(&self) -> usize {
         self.carry.len()
     }

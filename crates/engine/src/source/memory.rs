@@ -35,12 +35,30 @@ impl SparkContext {
     }
     /// Blocks as they are, one partition each, nothing copied: how received and queued data enters. A block is a list of
     /// shared vectors.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{Site, SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// use std::sync::Arc;
+    /// let block = Arc::new(vec![1, 2]);
+    /// let rdd = sc.from_blocks(Site::caller(), vec![vec![block.clone(), block], vec![]]);
+    /// assert_eq!(rdd.glom().collect()?, [vec![1, 2, 1, 2], vec![]]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     pub fn from_blocks<T: Data>(&self, site: Site, blocks: Vec<Vec<Arc<Vec<T>>>>) -> Rdd<T> {
         self.leaf("blocks", site, Count::known(blocks.len()), move |p, task| {
             Ok(Flow::source(blocks[p].iter().map(|v| (v.clone(), 0..v.len())).collect(), task))
         })
     }
     /// An RDD without partitions.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let none = sc.empty_rdd::<u64>();
+    /// assert_eq!((none.num_partitions()?, none.count()?), (0, 0));
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[doc(alias = "emptyRDD")]
     #[track_caller]
     pub fn empty_rdd<T: Data>(&self) -> Rdd<T> {
@@ -48,6 +66,13 @@ impl SparkContext {
     }
     /// The numbers of a range, made when asked for. Partition bounds as for
     /// [`parallelize`](SparkContext::parallelize).
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.range(0..5, 2).glom().collect()?, [vec![0, 1], vec![2, 3, 4]]);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[track_caller]
     pub fn range(&self, numbers: Range<u64>, partitions: usize) -> Rdd<u64> {
         let (site, n) = (Site::caller(), partitions as u64);

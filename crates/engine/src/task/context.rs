@@ -74,6 +74,27 @@ pub struct TaskMetrics {
 /// assert!(TaskContext::get().is_none(), "the driver runs no task");
 /// # Ok::<(), winterbourne_engine::Error>(())
 /// ```
+///
+/// ```
+/// use winterbourne_engine::{SparkConf, SparkContext, TaskContext};
+/// let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+/// let tenant = sc.set_local_property("tenant", "blue");
+/// let told = sc.range(0..10, 1).map_partitions(|records| {
+///     let task = TaskContext::get().expect("inside a task");
+///     task.add_task_failure_listener(|_, error| Ok(println!("failed: {error}")));
+///     let read = records.count();
+///     assert_eq!(task.task_metrics().records_read, 10);
+///     assert!(!task.is_completed() && !task.is_failed() && !task.is_interrupted());
+///     task.check().expect("nobody has cancelled it");
+///     let which = (task.stage_attempt_number(), task.attempt_number(), task.cpus());
+///     let ids = (task.job_id(), task.stage_id(), task.task_attempt_id());
+///     assert_eq!(TaskContext::current_partition_id(), 0);
+///     [format!("{read} {which:?} {ids:?} {:?}", task.local_property("tenant"))]
+/// });
+/// assert_eq!(told.collect()?, ["10 (0, 0, 1) (JobId(0), StageId(0), 0) Some(\"blue\")"]);
+/// # drop(tenant);
+/// # Ok::<(), winterbourne_engine::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct TaskContext {
     task: Task,

@@ -14,6 +14,23 @@ use std::{
 };
 
 /// One attempt at one partition. Operators get it by reference; sources ask it between chunks whether to go on.
+///
+/// ```
+/// use winterbourne_engine::{SparkConf, SparkContext, Site, at};
+/// let sc = SparkContext::new(SparkConf::empty().set_app_name("doc").set_master("local[2]"))?;
+/// // An operator of one's own that takes long over a chunk asks whether to go on, and says whose closure runs.
+/// let site = Site::caller();
+/// let sums = sc.range(0..10_000, 2).narrow("sums", site, false, move |_, flow, task| {
+///     assert_eq!(task.counters().jobs.load(std::sync::atomic::Ordering::Relaxed), 1);
+///     let task = task.clone();
+///     Ok(flow.map_chunks(move |chunk| {
+///         at(site);
+///         chunk.as_slice().chunks(100).take_while(|_| task.check().is_ok()).map(|some| some.iter().sum()).collect::<Vec<u64>>()
+///     }))
+/// });
+/// assert_eq!(sums.collect()?.iter().sum::<u64>(), 49_995_000);
+/// # Ok::<(), winterbourne_engine::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Task {
     /// The job it belongs to.

@@ -47,6 +47,16 @@ impl Within {
         Within { confidence, ..self }
     }
     /// The clock that measures the time, for tests.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext, Within};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// use winterbourne_base::{ManualClock, Time, time::seconds};
+    /// let clock = ManualClock::new(Time::from_millis(0)); // stands still: the time is never over
+    /// let count = sc.range(0..100, 4).count_approx(Within::new(seconds(1)).clock(clock))?;
+    /// assert!(count.is_initial_value_final());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         Within { clock, ..self }

@@ -37,6 +37,16 @@ struct Rest<R> {
 
 impl<R: 'static> PartialResult<R> {
     /// What was known when the time was over; the final value if the job was quicker.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # use winterbourne_base::time::seconds;
+    /// let count = sc.range(0..10, 2).count_approx(seconds(600))?;
+    /// assert_eq!(count.initial_value().mean, 10.0);
+    /// assert!(count.is_initial_value_final());
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
     pub fn initial_value(&self) -> &R {
         &self.initial
     }
