@@ -9,3 +9,5 @@ pub(crate) mod w5;
 pub(crate) mod w6;
 pub(crate) mod w7;
 pub(crate) mod w8;
+#[cfg(feature = "kafka")]
+pub(crate) mod w9;
