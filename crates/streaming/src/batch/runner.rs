@@ -335,7 +335,11 @@ impl Runner {
             status.last_batch.unwrap_or(t)
         };
         self.nodes.iter().for_each(|n| n.forget(newest));
-        self.skips.iter().map(|s| s.take(t)).sum()
+        if self.skips.is_empty() {
+            return 0;
+        }
+        let reach = self.nodes.iter().map(|n| n.meta().remembers()).max().unwrap_or_default();
+        self.skips.iter().map(|s| s.take(t, newest - reach)).sum()
     }
     /// The stream is over: what was done is made durable.
     pub(crate) fn finish(&mut self) {
