@@ -84,6 +84,14 @@ const ENTRIES: &[Entry] = &[
         state: Here(workload::w6::run),
     },
     Entry {
+        name: "spill",
+        what: "a text larger than memory, --input or --n bytes of generated text (400000000), with a budget of\n\
+               --budget-mb (64): sort (lines sorted into files) and group (lines by their first word, counted by\n\
+               flat_map_groups). Variants `sort, limit` and `group, limit`: sort of the system with as much memory.\n\
+               Files go to --directory.",
+        state: Here(workload::spill::run),
+    },
+    Entry {
         name: "W7",
         what: "start-up and memory of a streaming word count at --interval-ms (200). Variants first_output (from exec\n\
                to the first output, median of --rounds, 5, begun at even phases of the interval), idle (a connection\n\

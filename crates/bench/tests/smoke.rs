@@ -184,6 +184,20 @@ fn w6_sorts_joins_and_groups() {
 }
 
 #[test]
+fn spill_and_sort_agree() {
+    let text = Text::new("spill");
+    let rows = rows("spill --budget-mb 1 --threads 2", Some(&text));
+    assert_eq!(field(&rows["sort"], "hash"), field(&rows["sort, limit"], "hash"));
+    let firsts: Vec<&str> = text.lines.iter().map(|line| line.split(' ').next().unwrap_or_default()).collect();
+    let distinct: HashSet<&str> = firsts.iter().copied().collect();
+    let largest = distinct.iter().map(|w| firsts.iter().filter(|f| f == &w).count() as u64).max();
+    for variant in ["group", "group, limit"] {
+        let row = &rows[variant];
+        assert_eq!((number(row, "groups"), Some(number(row, "largest"))), (distinct.len() as u64, largest));
+    }
+}
+
+#[test]
 fn micro_duels_agree() {
     let text = Text::new("micro");
     let rows = rows("micro --n 5000 --keys 7 --rounds 1", Some(&text));

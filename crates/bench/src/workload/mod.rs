@@ -1,4 +1,5 @@
 //! The workloads, one file each. They share no state and know nothing of how rows are printed.
+pub(crate) mod spill;
 pub(crate) mod w1;
 pub(crate) mod w1b;
 pub(crate) mod w2mem;
