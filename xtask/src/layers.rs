@@ -14,8 +14,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("broker", &["base"]),
     ("kafka", &["streaming", "engine", "base"]),
     ("winterbourne", &["kafka", "streaming", "engine", "base"]),
-    ("bench", &["winterbourne"]),
+    ("bench", &["winterbourne", "broker"]),
     ("crash", &["winterbourne", "streaming", "base"]),
+    ("proof", &["winterbourne", "broker", "base"]),
 ];
 
 /// Whose tests may use the test kit; nobody ships it.

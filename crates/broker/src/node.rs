@@ -143,6 +143,21 @@ impl Broker {
         }
     }
 
+    /// Makes a topic, with Kafka's own tool.
+    ///
+    /// # Errors
+    ///
+    /// What the tool said when it failed.
+    pub fn create_topic(&self, name: &str, partitions: u32) -> io::Result<()> {
+        let mut java = self.java("org.apache.kafka.tools.TopicCommand");
+        java.args(["--bootstrap-server", &self.bootstrap(), "--create", "--topic", name]);
+        let output = java.args(["--partitions", &partitions.to_string()]).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()))
+    }
+
     /// What Kafka's own console consumer prints of a topic, a line for each record that readers of committed records see
     /// from the beginning. `limit` records end it; else some seconds without one do.
     ///

@@ -10,3 +10,5 @@ pub(crate) mod w5;
 pub(crate) mod w6;
 pub(crate) mod w7;
 pub(crate) mod w8;
+#[cfg(feature = "kafka")]
+pub(crate) mod w9;
