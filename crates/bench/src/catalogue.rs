@@ -70,7 +70,8 @@ const ENTRIES: &[Entry] = &[
     Entry {
         name: "W5",
         what: "small batches. Variants job (parallelize(2).count), job_shuffle (with reduce_by_key), empty_batch (the\n\
-               word count with nothing to count): --n times (20000). Variant empty_batch_log: the same with a batch log in\n\
+               word count with nothing to count): --n times (20000). Variant graph_200: 200 streams, 20 outputs\n\
+               (2000). Variant empty_batch_log: the same with a batch log in\n\
                --directory, --n times (2000); `syncs` are those of the log. Variant latency: word count with collect of\n\
                stamped lines, --rates (10000) a second for --seconds (10), at --interval-ms (1000, 100, 10, 1); from\n\
                stamp to output, in whole milliseconds; `sustained` says that the median batch took less than the\n\

@@ -135,6 +135,7 @@ fn w5_runs_small_things() {
     let rows = rows("W5 --n 100 --rates 2000 --seconds 0.3 --interval-ms 20 --threads 2", Some(&text));
     assert_eq!((number(&rows["job"], "counted"), number(&rows["job_shuffle"], "counted")), (400, 400));
     assert_eq!(number(&rows["empty_batch"], "outputs"), 100);
+    assert_eq!(number(&rows["graph_200"], "outputs"), 20 * 100);
     let logged = &rows["empty_batch_log"];
     assert_eq!((number(logged, "outputs"), number(logged, "syncs")), (100, 100));
     let latency = &rows["latency"];

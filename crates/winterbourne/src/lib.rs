@@ -76,6 +76,8 @@ mod guide {
     struct Guide;
     #[doc = include_str!("../../../docs/guide-rdds.md")]
     struct Rdds;
+    #[doc = include_str!("../../../docs/guide-streams.md")]
+    struct Streams;
     #[cfg(feature = "kafka")]
     #[doc = include_str!("../../../docs/guide-kafka.md")]
     struct Kafka;
