@@ -11,14 +11,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["base"]),
     ("streaming", &["engine", "base"]),
     ("testkit", &["streaming", "engine", "base"]),
-    ("winterbourne", &["streaming", "engine", "base"]),
-    ("bench", &["winterbourne"]),
+    ("broker", &["base"]),
+    ("kafka", &["streaming", "engine", "base"]),
+    ("winterbourne", &["kafka", "streaming", "engine", "base"]),
+    ("bench", &["winterbourne", "broker"]),
     ("crash", &["winterbourne", "streaming", "base"]),
+    ("proof", &["winterbourne", "broker", "base"]),
 ];
 
 /// Whose tests may use the test kit; nobody ships it.
 const TESTKIT: &str = "testkit";
-const TESTED_WITH_TESTKIT: &[&str] = &["engine", "streaming", "winterbourne", "bench"];
+const TESTED_WITH_TESTKIT: &[&str] = &["engine", "streaming", "kafka", "winterbourne", "bench"];
 
 /// The package in a folder under `crates/`.
 fn package(folder: &str) -> String {

@@ -26,6 +26,8 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     suite::keep(repo, &transcript)?;
 
     step("crash harness, short", || crash::run(repo, &["--short"]))?;
+    let proof = ["run", "--quiet", "--package", "winterbourne-proof", "--all-features", "--", "--short"];
+    step("Kafka proof, short", || finish(cargo(repo).args(proof)))?;
     let doc = ["doc", "--workspace", "--no-deps", "--all-features"];
     step("documentation", || finish(cargo(repo).args(doc).env("RUSTDOCFLAGS", "-D warnings")))?;
     step("licences, bans, sources", || deny::offline_checks(repo))?;

@@ -8,6 +8,7 @@ usage: winterbourne-bench WORKLOAD [OPTIONS]   or   winterbourne-bench --list
   --directory DIR  where checkpoints go, in a directory of their own that is removed; the temporary directory otherwise
   --n N            how much: records, jobs, lines a batch or bytes of generated text, as --list says
   --keys K         distinct keys
+  --budget-mb M    memory budget, in megabytes
   --threads T      threads of local[T]; all processors unless given
   --interval-ms I  batch interval
   --seconds S      how long a step lasts; fractions are fine
@@ -31,6 +32,7 @@ pub(crate) struct Args {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) n: Option<u64>,
     pub(crate) keys: Option<u64>,
+    pub(crate) budget_mb: Option<u64>,
     threads: Option<usize>,
     pub(crate) interval_ms: Option<u64>,
     seconds: Option<f64>,
@@ -56,6 +58,7 @@ impl Args {
                 "--directory" => found.directory = Some(value()?.into()),
                 "--n" => found.n = Some(positive(&arg, &value()?)?),
                 "--keys" => found.keys = Some(positive(&arg, &value()?)?),
+                "--budget-mb" => found.budget_mb = Some(positive(&arg, &value()?)?),
                 "--threads" => found.threads = Some(positive(&arg, &value()?)?),
                 "--interval-ms" => found.interval_ms = Some(positive(&arg, &value()?)?),
                 "--seconds" => found.seconds = Some(seconds(&value()?)?),

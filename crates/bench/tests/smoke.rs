@@ -135,6 +135,7 @@ fn w5_runs_small_things() {
     let rows = rows("W5 --n 100 --rates 2000 --seconds 0.3 --interval-ms 20 --threads 2", Some(&text));
     assert_eq!((number(&rows["job"], "counted"), number(&rows["job_shuffle"], "counted")), (400, 400));
     assert_eq!(number(&rows["empty_batch"], "outputs"), 100);
+    assert_eq!(number(&rows["graph_200"], "outputs"), 20 * 100);
     let logged = &rows["empty_batch_log"];
     assert_eq!((number(logged, "outputs"), number(logged, "syncs")), (100, 100));
     let latency = &rows["latency"];
@@ -180,6 +181,20 @@ fn w6_sorts_joins_and_groups() {
     let groups: HashSet<u64> = (0..n).map(|i| mix(i) % (n / 10)).collect();
     let row = &rows["group"];
     assert_eq!((number(row, "groups"), number(row, "sum")), (groups.len() as u64, n * (n - 1) / 2));
+}
+
+#[test]
+fn spill_and_sort_agree() {
+    let text = Text::new("spill");
+    let rows = rows("spill --budget-mb 1 --threads 2", Some(&text));
+    assert_eq!(field(&rows["sort"], "hash"), field(&rows["sort, limit"], "hash"));
+    let firsts: Vec<&str> = text.lines.iter().map(|line| line.split(' ').next().unwrap_or_default()).collect();
+    let distinct: HashSet<&str> = firsts.iter().copied().collect();
+    let largest = distinct.iter().map(|w| firsts.iter().filter(|f| f == &w).count() as u64).max();
+    for variant in ["group", "group, limit"] {
+        let row = &rows[variant];
+        assert_eq!((number(row, "groups"), Some(number(row, "largest"))), (distinct.len() as u64, largest));
+    }
 }
 
 #[test]

@@ -296,6 +296,36 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// What found no room in memory could not be written either.
+    #[error(
+        "spilling to {} failed after {written} bytes: {source}; the data is larger than the memory budget (spark.memory.size, {budget} bytes): make room there, set spark.local.dir to a larger disk, or raise the budget", path.display()
+    )]
+    Spill {
+        /// The file or directory.
+        path: PathBuf,
+        /// How much of it had been written.
+        written: u64,
+        /// The memory budget, in bytes.
+        budget: u64,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// All values of one key are wanted at once, and are more than the memory budget lets one task hold.
+    #[error(
+        "{operator} at {site}: the values of the key {key} are larger than what one task may hold in memory ({held} bytes read so far, {limit} allowed): combine them (reduce_by_key, aggregate_by_key), go through them one by one (flat_map_groups), spread the key, or raise spark.memory.size"
+    )]
+    GroupTooLarge {
+        /// The operator.
+        operator: &'static str,
+        /// Where it was called.
+        site: Site,
+        /// The key, in its text form.
+        key: String,
+        /// Bytes of its values that had been read.
+        held: u64,
+        /// How many are allowed.
+        limit: u64,
+    },
     /// An RDD was to be checkpointed, and nobody said where.
     #[error(
         "Checkpoint directory has not been set in the SparkContext; `checkpoint` at {site} needs one: call `set_checkpoint_dir`, or set spark.checkpoint.dir"

@@ -32,6 +32,7 @@ mod job;
 pub mod lineage;
 mod listener;
 mod master;
+mod memory;
 mod object;
 mod output;
 mod pair;
@@ -48,6 +49,7 @@ mod share;
 mod show;
 mod site;
 mod source;
+mod spill;
 mod storage_level;
 mod task;
 mod text;
@@ -72,7 +74,7 @@ pub use error::{BoxError, Error, Result, TaskCause};
 pub use fair::SchedulerPool;
 pub use flow::{Flow, Records};
 pub use future::FutureAction;
-pub use heap_size::HeapSize;
+pub use heap_size::{HeapSize, heap_of};
 pub use ids::{AccumulatorId, JobId, RddId, ShuffleId, StageId};
 pub use job::{JobStatus, guard_driver};
 pub use lineage::{HashPartitioner, KeyPartitioner, Order, Partitioner};
@@ -81,8 +83,9 @@ pub use listener::{
     StageInfo, TaskEnd, TaskInfo, TaskOutcome,
 };
 pub use master::{Master, MasterError};
+pub use memory::{MemoryHold, MemoryStatus, MemoryUse};
 pub use output::Output;
-pub use pair::{Hashed, RangePartitioner};
+pub use pair::{GroupValues, Hashed, RangePartitioner};
 pub use pipe::Pipe;
 pub use rdd::{
     Beside, BoundedDouble, ByFloat, ByOrd, Dependency, LocalIterator, Number, OnBadRecord, Ordered, PartialResult, Rdd,

@@ -77,7 +77,7 @@ fn through(parent: &Rdd<u64>) -> (Rdd<u64>, Arc<Forgetful>) {
 }
 fn context(threads: usize) -> SparkContext {
     let conf = SparkConf::empty().set_app_name("test").set_master(format!("local[{threads}]"));
-    SparkContext::new(conf.set("spark.memory.storageSize", 1000)).expect("a good configuration")
+    SparkContext::new(conf.set("spark.memory.size", 1000)).expect("a good configuration")
 }
 /// Something that makes all other blocks go when it is called.
 fn evict(sc: &SparkContext) -> impl Fn() + Send + Sync + 'static {

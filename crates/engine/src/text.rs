@@ -115,10 +115,13 @@ impl Text {
             _ => None,
         }
     }
-    /// Bytes outside of the text itself, a shared buffer not counted.
+    /// Bytes outside of the text itself; of a shared buffer what is used of it.
     pub(crate) fn heap(&self) -> usize {
+        /// What a buffer is beside its bytes: two counts and a string.
+        const BUFFER: usize = 2 * size_of::<usize>() + size_of::<String>();
         match &self.0 {
             Repr::Inline { .. } => 0,
+            Repr::Slice { buf, len, .. } if buf.len() == *len as usize => *len as usize + BUFFER,
             Repr::Slice { len, .. } => *len as usize,
         }
     }

@@ -3,6 +3,7 @@
 //! Events are handed over on a thread of their own, in order, through a bounded queue; a listener too slow for it loses
 //! the oldest waiting events, and the loss is counted ([`StreamingStatus::events_dropped`](crate::StreamingStatus)).
 //! Without listeners nothing is made and nothing is paid.
+use crate::input::InputLag;
 use crate::receive::{ReceiverEvent, ReceiverInfo};
 use std::{
     collections::VecDeque,
@@ -26,6 +27,8 @@ pub struct BatchInfo {
     pub scheduling_delay_us: u64,
     /// From the beginning of the work until its end; 0 while it runs.
     pub processing_us: u64,
+    /// Its inputs, as far as there is something to do for them.
+    pub inputs: Vec<InputInfo>,
     /// Its output operations.
     pub outputs: Vec<OutputInfo>,
     /// Ticks without a batch of their own since the last one.
@@ -40,6 +43,20 @@ impl BatchInfo {
     pub fn total_delay_us(&self) -> u64 {
         self.scheduling_delay_us + self.processing_us
     }
+}
+
+/// What is known of one input of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InputInfo {
+    /// The operator's id.
+    pub id: String,
+    /// How many records it gives, where that is known beforehand.
+    pub records: Option<u64>,
+    /// Which those are, for people: files, ranges of offsets.
+    pub description: String,
+    /// How far it is behind its source then, where it knows.
+    pub lag: Vec<InputLag>,
 }
 
 /// What is known of one output operation of a batch.

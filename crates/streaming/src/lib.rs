@@ -30,10 +30,10 @@ pub use dstream::{
 };
 pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
-pub use events::{BatchInfo, ListenerId, OutputInfo, StreamingEvent, StreamingListener};
+pub use events::{BatchInfo, InputInfo, ListenerId, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{
-    BatchMeasure, FileCounts, FileStreamOptions, Input, Planned, QueueOptions, RddQueue, ReceiverWatch, StreamFile,
-    Supply, Tick,
+    BatchMeasure, FileCounts, FileStreamOptions, Input, InputLag, Planned, QueueOptions, RateEstimator, RddQueue,
+    ReceiverWatch, StreamFile, Supply, Tick,
 };
 pub use receive::{
     Intake, Receiver, ReceiverInfo, ReceiverState, SocketBytes, SocketReceiver, Stopped, StoreError, Tolerated,

@@ -32,6 +32,23 @@ fn try_filter_and_try_flat_map_skip_and_count() {
     assert_eq!(tester.context().status().skipped_records, 2 + 3);
 }
 #[test]
+fn what_is_computed_again_in_a_later_batch_is_counted_once() {
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input();
+    let numbers = stream.try_map(OnBadRecord::Skip, |s: String| parse(&s));
+    let now = tester.output(&numbers);
+    // Reads the first batch of two when the second one runs.
+    let sums =
+        tester.output(&numbers.map(|n| ((), n)).reduce_by_key_and_window_by(|a, b| a + b, seconds(2), seconds(2)));
+    for (batch, skipped) in [(["1", "x"], 1), (["y", "z"], 3), (["2", "3"], 3), (["4", "w"], 4)] {
+        feed.push(batch.map(str::to_owned));
+        tester.step().unwrap();
+        assert_eq!(tester.context().status().skipped_records, skipped);
+    }
+    assert_eq!(now.take_sorted(), [vec![1], vec![], vec![2, 3], vec![4]]);
+    assert_eq!(sums.take(), [[((), 1)], [((), 9)]]);
+}
+#[test]
 fn a_record_that_fails_fails_the_batch_with_its_error() {
     for flat in [false, true] {
         let mut tester = tester(&[]);

@@ -4,12 +4,18 @@ mod common;
 use common::*;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
 };
 use winterbourne_base::{Clock, ManualClock, Time};
 use winterbourne_engine::SparkContext;
-use winterbourne_streaming::{DStream, Error, Health, State, StateSpec, Stepper, StreamingContext, seconds};
-use winterbourne_testkit::TEST_START;
+use winterbourne_streaming::{
+    DStream, Error, Health, State, StateOptions, StateSpec, Stepper, StreamingContext, seconds,
+};
+use winterbourne_testkit::{ProgramTester, Storage, TEST_START, TestInput, TestOutput};
 
 type Totals = BTreeMap<u64, u64>;
 
@@ -223,6 +229,60 @@ fn a_failing_batch_leaves_no_trace_in_what_comes_back() {
     run.step().expect("the batch that failed");
     let (t, totals) = next(&out);
     assert_eq!((second(t), totals.into_iter().collect::<Totals>()), (4, expected(4).1));
+}
+
+/// The files of the state after two batches, and after a third one that fails at a key of one of the operators, if it does.
+fn bytes_of_state(fails_at: Option<(&'static str, u64)>) -> Vec<(String, Vec<u8>)> {
+    let (feed, out) = (TestInput::<u64>::new(), TestOutput::new());
+    let (f, o, armed) = (feed.clone(), out.clone(), Arc::new(AtomicBool::new(false)));
+    let is_on = armed.clone();
+    let mut tester = ProgramTester::new(seconds(1), move |ssc| {
+        let pairs = f.stream(ssc, "numbers").map(|x| (x % 17, x));
+        let meet = |operator: &'static str| {
+            let is_on = is_on.clone();
+            move |key: &u64| assert!(!is_on.load(Relaxed) || fails_at != Some((operator, *key)), "as asked")
+        };
+        let (mapped, updated) = (meet("mapped"), meet("updated"));
+        let spec = StateSpec::function(move |key: &u64, value: Option<u64>, total: &mut State<'_, u64>| {
+            mapped(key);
+            sum(key, value, total)
+        });
+        let add = move |_, key: &u64, new: Vec<u64>, old: Option<u64>| {
+            updated(key);
+            let total = old.unwrap_or(0) + new.iter().sum::<u64>();
+            (total % 10 != 3).then_some(total)
+        };
+        let options = StateOptions::default().num_partitions(4);
+        o.collect(&pairs.update_state_by_key_with_time(add, options).uid("updated").checkpoint(seconds(100)));
+        pairs.map_with_state(spec.num_partitions(4)).uid("mapped").checkpoint(seconds(100)).foreach_rdd(|_, _| Ok(()));
+    });
+    // One partition after the other.
+    tester.set_conf(conf(&[("spark.master", "local[1]")]));
+    // What the third one does to keys that are there, that are gone, and that are new.
+    for batch in [0..14, 3..25, 5..40] {
+        feed.push(batch);
+    }
+    tester.steps(2).expect("two batches");
+    if let Some(place) = fails_at {
+        armed.store(true, Relaxed);
+        let error = tester.step().expect_err("it fails").to_string();
+        assert!(error.contains("as asked"), "{place:?}: {error}");
+    }
+    tester.stop();
+    let disk = tester.disk();
+    let files = disk.list("state").expect("a listing");
+    assert_eq!(files.len(), 1, "one checkpoint at the end");
+    files.into_iter().map(|f| (f.name.clone(), disk.read(&f.name).expect("a file"))).collect()
+}
+#[test]
+fn a_batch_that_fails_after_some_of_its_partitions_leaves_the_state_byte_for_byte() {
+    let before = bytes_of_state(None);
+    // Each key is one of the partitions' first, one of the last, or between.
+    for key in 0..17 {
+        for operator in ["mapped", "updated"] {
+            assert!(bytes_of_state(Some((operator, key))) == before, "{operator} fails at key {key}");
+        }
+    }
 }
 
 #[test]

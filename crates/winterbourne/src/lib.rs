@@ -5,6 +5,9 @@
 
 /// The RDD engine: [`SparkContext`], [`Rdd`].
 pub use winterbourne_engine as engine;
+/// Kafka: the direct stream, and a sink that writes exactly once. Behind the feature `kafka`.
+#[cfg(feature = "kafka")]
+pub use winterbourne_kafka as kafka;
 /// Discretized streams: [`StreamingContext`], [`DStream`].
 pub use winterbourne_streaming as streaming;
 
@@ -73,4 +76,9 @@ mod guide {
     struct Guide;
     #[doc = include_str!("../../../docs/guide-rdds.md")]
     struct Rdds;
+    #[doc = include_str!("../../../docs/guide-streams.md")]
+    struct Streams;
+    #[cfg(feature = "kafka")]
+    #[doc = include_str!("../../../docs/guide-kafka.md")]
+    struct Kafka;
 }

@@ -6,7 +6,8 @@ use super::{
 use crate::{Data, Error, Result};
 use std::{
     fs::File,
-    io::{BufReader, Read, Write},
+    io::{BufReader, Read, Seek, SeekFrom, Write},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -59,6 +60,14 @@ impl<S: Sink> Writer<S> {
         self.len += self.encoder.out.len() as u64;
         self.encoder.out.clear();
         Ok(())
+    }
+    /// Closes the open frame; where the next one begins.
+    fn cut(&mut self) -> Result<u64> {
+        self.encoder.cut().map_err(unstorable)?;
+        if self.encoder.out.len() >= PENDING {
+            self.flush()?;
+        }
+        Ok(self.len + self.encoder.out.len() as u64)
     }
     /// Writes the end; gives back the sink.
     pub(crate) fn end(mut self) -> Result<(S, Written)> {
@@ -119,7 +128,7 @@ pub(crate) struct Growing {
     dir: Arc<ScratchDir>,
 }
 impl Growing {
-    pub(super) fn new(dir: Arc<ScratchDir>, name: &str, compress: bool) -> Result<Self> {
+    pub(crate) fn new(dir: Arc<ScratchDir>, name: &str, compress: bool) -> Result<Self> {
         let path = dir.path().join(name);
         let file = dir.file(name);
         let file = file.map_err(|source| Error::Block { doing: "making", path: path.clone(), source })?;
@@ -130,6 +139,14 @@ impl Growing {
     }
     pub(crate) fn push<T: Data>(&mut self, codec: &RecordCodec<T>, records: &[T]) -> Result<()> {
         self.writer().push(codec, records)
+    }
+    /// Ends a part, which can be read by itself: where the next one begins.
+    pub(crate) fn cut(&mut self) -> Result<u64> {
+        self.writer().cut()
+    }
+    /// How much was written.
+    pub(crate) fn written(&self) -> u64 {
+        self.writer.as_ref().map_or(0, |w| w.len)
     }
     pub(super) fn raw(&mut self, frames: &[u8]) -> Result<()> {
         self.writer().raw(frames)
@@ -163,8 +180,18 @@ pub(crate) struct InFile {
     /// Records seen so far.
     pub(crate) records: u64,
     ended: bool,
+    /// Only a part of a file, which has no end of its own.
+    partial: bool,
 }
 impl InFile {
+    /// The frames from one place to another.
+    pub(crate) fn part(path: &Path, part: Range<u64>) -> std::result::Result<Self, Damage> {
+        let mut file = File::open(path).map_err(|e| Damage::io(0, e))?;
+        file.seek(SeekFrom::Start(part.start)).map_err(|e| Damage::io(part.start, e))?;
+        let room = (part.end - part.start).min(64 << 10) as usize;
+        let file = BufReader::with_capacity(room.max(HEAD), file);
+        Ok(InFile { file, at: part.start, len: part.end, records: 0, ended: part.is_empty(), partial: true })
+    }
     /// Opens a file that should be of this length.
     pub(crate) fn open(path: &Path, len: u64) -> std::result::Result<Self, Damage> {
         let file = File::open(path).map_err(|e| Damage::io(0, e))?;
@@ -172,7 +199,8 @@ impl InFile {
         if found != len {
             return Err(Damage::new(found.min(len), format!("it has {found} bytes instead of {len}")));
         }
-        let mut file = InFile { file: BufReader::with_capacity(64 << 10, file), at: 0, len, records: 0, ended: false };
+        let file = BufReader::with_capacity(64 << 10, file);
+        let mut file = InFile { file, at: 0, len, records: 0, ended: false, partial: false };
         let mut magic = [0; MAGIC.len()];
         file.fill(&mut magic)?;
         match magic == MAGIC {
@@ -201,6 +229,7 @@ impl Frames for InFile {
         self.fill(&mut payload)?;
         parsed.check(&head, &payload).map_err(|why| Damage::new(begin, why))?;
         if parsed.count > 0 {
+            self.ended = self.partial && self.at == self.len;
             self.records += u64::from(parsed.count);
             let whole = 0..payload.len();
             return Ok(Some(Frame::new(parsed, Arc::new(payload), whole)));

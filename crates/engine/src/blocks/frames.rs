@@ -25,8 +25,8 @@ pub(super) const MOST: usize = 1 << 30;
 
 /// How records `T` become bytes and come back, a chunk at a time.
 pub(crate) struct RecordCodec<T> {
-    pub(crate) encode: fn(&[T], &mut Encoder) -> Result<(), postcard::Error>,
-    pub(crate) decode: fn(&[u8], u32) -> Result<Vec<T>, postcard::Error>,
+    pub(crate) encode: Encode<T>,
+    pub(crate) decode: Decode<T>,
     /// Adds up the read buffers that records hold.
     pub(super) pins: fn(&[T], &mut crate::detach::Pins),
     /// Without them.
@@ -38,7 +38,13 @@ impl<T> Clone for RecordCodec<T> {
     }
 }
 impl<T> Copy for RecordCodec<T> {}
+type Encode<T> = fn(&[T], &mut Encoder) -> Result<(), postcard::Error>;
+type Decode<T> = fn(&[u8], u32) -> Result<Vec<T>, postcard::Error>;
 impl<T: Wire> RecordCodec<T> {
+    /// With a form of its own.
+    pub(crate) fn coded(encode: Encode<T>, decode: Decode<T>) -> Self {
+        RecordCodec { encode, decode, ..Self::of() }
+    }
     pub(crate) fn of() -> Self {
         RecordCodec {
             encode: |records, to| records.iter().try_for_each(|x| to.push(x)),
@@ -71,7 +77,7 @@ impl Encoder {
     pub(crate) fn new(compress: bool) -> Self {
         Encoder { out: Vec::new(), open: Vec::new(), count: 0, records: 0, compress }
     }
-    fn push<T: Wire>(&mut self, x: &T) -> Result<(), postcard::Error> {
+    pub(crate) fn push<T: Wire>(&mut self, x: &T) -> Result<(), postcard::Error> {
         self.open = postcard::to_extend(x, std::mem::take(&mut self.open))?;
         self.count += 1;
         self.records += 1;
@@ -92,11 +98,13 @@ impl Encoder {
         self.count = 0;
         Ok(())
     }
+    /// Closes the open frame.
+    pub(super) fn cut(&mut self) -> Result<(), postcard::Error> {
+        if self.count > 0 { self.close() } else { Ok(()) }
+    }
     /// Closes the last frame and says how many records there were.
     pub(crate) fn end(&mut self) -> Result<(), postcard::Error> {
-        if self.count > 0 {
-            self.close()?;
-        }
+        self.cut()?;
         frame(&mut self.out, 0, 8, &self.records.to_le_bytes());
         Ok(())
     }

@@ -53,7 +53,7 @@ impl<T: Data> Keeping<T> {
         file: &Arc<OnDisk>,
         task: &Task,
     ) -> Result<Option<InMemory>, Damage> {
-        let most = blocks.most(key.0).unwrap_or(u64::MAX);
+        let most = blocks.most(key.0);
         if !self.level.use_memory() || file.len > most {
             return Ok(None);
         }
@@ -108,7 +108,7 @@ impl<T: Data> Keeping<T> {
         mut flow: Flow<T>,
         apart: Apart,
     ) -> Result<Flow<T>> {
-        let most = blocks.most(key.0).filter(|_| !self.pinned);
+        let most = (!self.pinned).then(|| blocks.most(key.0));
         let mut growing = self.begin(blocks)?;
         let mut bytes = 0;
         match most {

@@ -8,8 +8,6 @@ pub(crate) type Key = (RddId, usize);
 /// Blocks in memory with their weights in bytes, the least recently used first.
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// No limit if none.
-    limit: Option<u64>,
     used: u64,
     now: u64,
     blocks: HashMap<Key, Entry, FixedState>,
@@ -17,6 +15,15 @@ pub(super) struct Ledger {
     /// so using one costs no more than a number.
     /// Those that were chosen to go are not in it.
     order: BTreeMap<u64, Key>,
+    /// What the blocks of each RDD weigh.
+    rdds: HashMap<RddId, Weights, FixedState>,
+    pinned: u64,
+}
+#[derive(Default)]
+struct Weights {
+    blocks: usize,
+    bytes: u64,
+    pinned: u64,
 }
 struct Entry {
     bytes: u64,
@@ -28,9 +35,6 @@ struct Entry {
 }
 
 impl Ledger {
-    pub(super) fn new(limit: Option<u64>) -> Self {
-        Ledger { limit, ..Ledger::default() }
-    }
     pub(super) fn touch(&mut self, key: Key) {
         if let Some(entry) = self.blocks.get_mut(&key) {
             self.now += 1;
@@ -39,35 +43,47 @@ impl Ledger {
     }
     /// Counts a block that is not counted yet.
     pub(super) fn add(&mut self, key: Key, bytes: u64, pinned: bool) {
-        if self.limit.is_none() {
-            return;
-        }
         self.now += 1;
         let now = self.now;
         self.used += bytes;
+        let rdd = self.rdds.entry(key.0).or_default();
+        rdd.blocks += 1;
+        rdd.bytes += bytes;
+        if pinned {
+            rdd.pinned += bytes;
+            self.pinned += bytes;
+        }
         // What weighs nothing makes no room.
         if !pinned && bytes > 0 {
             self.order.insert(now, key);
         }
         self.blocks.insert(key, Entry { bytes, used_at: now, listed: now, pinned });
     }
-    /// Forgets a block.
-    pub(super) fn remove(&mut self, key: Key) {
-        if let Some(entry) = self.blocks.remove(&key) {
-            self.used -= entry.bytes;
-            self.order.remove(&entry.listed);
+    /// Forgets a block; how much it weighed.
+    pub(super) fn remove(&mut self, key: Key) -> u64 {
+        let Some(entry) = self.blocks.remove(&key) else { return 0 };
+        self.used -= entry.bytes;
+        self.order.remove(&entry.listed);
+        let rdd = self.rdds.get_mut(&key.0).expect("counted with its blocks");
+        rdd.blocks -= 1;
+        rdd.bytes -= entry.bytes;
+        if entry.pinned {
+            rdd.pinned -= entry.bytes;
+            self.pinned -= entry.bytes;
         }
+        if rdd.blocks == 0 {
+            self.rdds.remove(&key.0);
+        }
+        entry.bytes
     }
-    /// What other RDDs leave to this one at most: what weighs more can never be kept.
-    pub(super) fn most(&self, rdd: RddId) -> u64 {
-        let Some(limit) = self.limit else { return u64::MAX };
-        let stays = |(key, e): &(&Key, &Entry)| key.0 == rdd || e.pinned;
-        limit.saturating_sub(self.blocks.iter().filter(stays).map(|(_, e)| e.bytes).sum())
+    /// What other RDDs leave to this one at most, under this limit: what weighs more can never be kept.
+    pub(super) fn most(&self, rdd: RddId, limit: u64) -> u64 {
+        let (own, pinned) = self.rdds.get(&rdd).map_or((0, 0), |w| (w.bytes, w.pinned));
+        limit.saturating_sub(own + self.pinned - pinned)
     }
-    /// The blocks that have to go for so many bytes of an RDD more, none of them its own; nothing if that is not possible.
-    /// They are counted until they are removed.
-    pub(super) fn make_room(&mut self, rdd: RddId, bytes: u64) -> Option<Vec<Key>> {
-        let Some(limit) = self.limit else { return Some(Vec::new()) };
+    /// The blocks that have to go for so many bytes of an RDD more, under this limit, none of them its own; nothing if that
+    /// is not possible. They are counted until they are removed.
+    pub(super) fn make_room(&mut self, rdd: RddId, bytes: u64, limit: u64) -> Option<Vec<Key>> {
         let (mut chosen, mut spared) = (Vec::new(), Vec::new());
         // What leaves already, for somebody else, is not counted as room: two would share it.
         let mut after = self.used.saturating_add(bytes);
@@ -90,6 +106,22 @@ impl Ledger {
             return None;
         }
         Some(chosen.into_iter().map(|(_, key)| key).collect())
+    }
+    /// The blocks that go if so many bytes are to be free, of any RDD; as many as there are.
+    pub(super) fn give_up(&mut self, bytes: u64) -> Vec<Key> {
+        let (mut chosen, mut freed) = (Vec::new(), 0);
+        while freed < bytes {
+            let Some((listed, key)) = self.order.pop_first() else { break };
+            let entry = self.blocks.get_mut(&key).expect("leaves the order with its block");
+            if entry.used_at > listed {
+                entry.listed = entry.used_at;
+                self.order.insert(entry.listed, key);
+            } else {
+                freed += entry.bytes;
+                chosen.push(key);
+            }
+        }
+        chosen
     }
     #[cfg(test)]
     fn kept(&self) -> Vec<(Key, u64)> {
@@ -156,7 +188,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
         #[test]
         fn the_least_recently_used_go_and_never_those_of_the_same_rdd(ops in prop::collection::vec(op(), 0..60)) {
-            let (mut ledger, mut twin) = (Ledger::new(Some(LIMIT)), Twin::default());
+            let (mut ledger, mut twin) = (Ledger::default(), Twin::default());
             for op in ops {
                 match op {
                     Op::Put(key, bytes, pinned) if ledger.blocks.contains_key(&key) => {
@@ -166,11 +198,11 @@ mod tests {
                         twin.touch(key);
                     }
                     Op::Put(key, bytes, pinned) => {
-                        let room = ledger.make_room(key.0, bytes);
+                        let room = ledger.make_room(key.0, bytes, LIMIT);
                         prop_assert_eq!(room.is_some(), twin.put(key, bytes, pinned));
-                        prop_assert!(room.is_none() || bytes <= ledger.most(key.0));
+                        prop_assert!(room.is_none() || bytes <= ledger.most(key.0, LIMIT));
                         if let Some(gone) = room {
-                            gone.into_iter().for_each(|k| ledger.remove(k));
+                            gone.into_iter().for_each(|k| assert!(ledger.remove(k) <= LIMIT));
                             ledger.add(key, bytes, pinned);
                         }
                     }
@@ -193,17 +225,19 @@ mod tests {
     #[test]
     fn what_leaves_makes_room_for_one_only() {
         let (a, b) = (RddId(1), RddId(2));
-        let mut ledger = Ledger::new(Some(LIMIT));
+        let mut ledger = Ledger::default();
         ledger.add((a, 0), 60, false);
-        assert_eq!(ledger.make_room(b, 70), Some(vec![(a, 0)]));
-        assert_eq!(ledger.make_room(b, 70), None, "it is on its way, for somebody else");
+        assert_eq!(ledger.make_room(b, 70, LIMIT), Some(vec![(a, 0)]));
+        assert_eq!(ledger.make_room(b, 70, LIMIT), None, "it is on its way, for somebody else");
         ledger.remove((a, 0));
-        assert_eq!(ledger.make_room(b, 70), Some(vec![]));
+        assert_eq!(ledger.make_room(b, 70, LIMIT), Some(vec![]));
     }
     #[test]
-    fn without_a_limit_nothing_goes() {
-        let mut ledger = Ledger::new(None);
-        ledger.add((RddId(1), 0), u64::MAX / 2, false);
-        assert_eq!((ledger.make_room(RddId(2), 1 << 60), ledger.most(RddId(1))), (Some(vec![]), u64::MAX));
+    fn what_is_wanted_by_others_goes_in_the_order_of_use() {
+        let mut ledger = Ledger::default();
+        (0..4).for_each(|p| ledger.add((RddId(1), p), 10, p == 1));
+        ledger.touch((RddId(1), 0));
+        assert_eq!(ledger.give_up(15), [(RddId(1), 2), (RddId(1), 3)]);
+        assert_eq!(ledger.give_up(100), [(RddId(1), 0)], "what is pinned stays, what leaves is not asked twice");
     }
 }

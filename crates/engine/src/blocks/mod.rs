@@ -12,30 +12,24 @@ pub(crate) mod size;
 
 pub use info::RddStorageInfo;
 pub(crate) use {
-    disk::{InFile, OnDisk, Sink, Writer},
+    disk::{Growing, InFile, OnDisk, Sink, Writer},
     frames::{Frame, Frames, RecordCodec},
     keep::decoded,
     ledger::Key,
 };
 
 use crate::{
-    Counters, Data, Flow, RddId, Result, Site, StorageLevel, Task, Wire, accumulator::Apart, hash::FixedState,
-    lineage::Count, lineage::Node, plan::Facts,
+    Counters, Data, Flow, MemoryUse, RddId, Result, Site, StorageLevel, Task, Wire, accumulator::Apart,
+    hash::FixedState, lineage::Count, lineage::Node, memory::Memory, plan::Facts, spill::Scratch,
 };
-use disk::Growing;
 use ledger::Ledger;
 use std::{
     any::Any,
     collections::{BTreeMap, HashMap},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, Weak,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard},
 };
-use winterbourne_base::scratch::ScratchDir;
 
 pub(crate) type AnyBlock = Arc<dyn Any + Send + Sync>;
 /// Writes a block of records to a file.
@@ -144,35 +138,20 @@ struct Table {
     rdds: HashMap<RddId, Kept, FixedState>,
     ledger: Ledger,
     terms: u64,
-    closed: bool,
 }
 
 /// Cached partitions by RDD. They die with the lineage that computed them, or by `unpersist`.
 pub(crate) struct Blocks {
     table: Mutex<Table>,
-    is_limited: bool,
+    memory: Arc<Memory>,
     pub(crate) compress: bool,
-    local_dir: PathBuf,
-    /// The directory of the blocks on disk, while there are any.
-    scratch: Mutex<Weak<ScratchDir>>,
-    /// Keeps it from the first block on until the context stops.
-    held: Mutex<Option<Arc<ScratchDir>>>,
-    files: AtomicU64,
+    scratch: Arc<Scratch>,
     pub(crate) counters: Arc<Counters>,
 }
 
 impl Blocks {
-    pub(crate) fn new(limit: Option<u64>, compress: bool, local_dir: PathBuf, counters: Arc<Counters>) -> Self {
-        Blocks {
-            table: Mutex::new(Table { ledger: Ledger::new(limit), ..Table::default() }),
-            is_limited: limit.is_some(),
-            compress,
-            local_dir,
-            scratch: Mutex::default(),
-            held: Mutex::default(),
-            files: AtomicU64::new(0),
-            counters,
-        }
+    pub(crate) fn new(memory: Arc<Memory>, compress: bool, scratch: Arc<Scratch>, counters: Arc<Counters>) -> Self {
+        Blocks { table: Mutex::default(), memory, compress, scratch, counters }
     }
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().expect("no user code runs under this lock")
@@ -187,8 +166,9 @@ impl Blocks {
         let term = table.terms;
         let (id, pinned) = (about.id, keeping.pinned);
         let kept = Kept { about, term, pinned, spill, blocks: BTreeMap::new() };
-        let before = table.forget(id);
+        let (before, freed) = table.forget(id);
         table.rdds.insert(id, kept);
+        self.memory.sub(MemoryUse::Storage, freed);
         drop(table);
         drop(before);
         term
@@ -201,14 +181,20 @@ impl Blocks {
             (None, Some(file)) => Found::Disk(file.clone()),
             (None, None) => return None,
         };
-        if self.is_limited {
-            table.ledger.touch(key);
-        }
+        table.ledger.touch(key);
         Some(found)
     }
-    /// How many bytes of a partition of this RDD could be in memory at most; none if there is no limit.
-    pub(crate) fn most(&self, rdd: RddId) -> Option<u64> {
-        self.is_limited.then(|| self.table().ledger.most(rdd))
+    /// How many bytes of a partition of this RDD could be in memory at most, now.
+    pub(crate) fn most(&self, rdd: RddId) -> u64 {
+        self.table().ledger.most(rdd, self.memory.for_blocks())
+    }
+    /// Lets blocks go, the least recently used first, until so many bytes are free or none is left that may go.
+    pub(crate) fn give_up(&self, bytes: u64) {
+        let mut table = self.table();
+        let chosen = table.ledger.give_up(bytes);
+        let leaving = self.evict(&mut table, chosen);
+        drop(table);
+        self.leave(leaving);
     }
     /// Keeps a block in memory, unless another task was faster; what was used least recently makes room for it.
     pub(crate) fn put(&self, key: Key, term: u64, held: &InMemory, bytes: u64) -> Put {
@@ -219,25 +205,31 @@ impl Blocks {
                 return Put::Kept;
             }
             let pinned = kept.pinned;
-            let Some(chosen) = table.ledger.make_room(key.0, bytes) else {
-                // What may never go is kept all the same.
-                if !pinned {
-                    return Put::NoRoom;
-                }
-                table.keep(key, held.clone(), bytes);
-                return Put::Kept;
-            };
+            let room = table.ledger.make_room(key.0, bytes, self.memory.for_blocks());
+            let Some(chosen) = room.or_else(|| pinned.then(Vec::new)) else { return Put::NoRoom };
+            // What may never go is kept all the same.
             if chosen.is_empty() {
                 table.keep(key, held.clone(), bytes);
+                self.memory.add(MemoryUse::Storage, bytes);
                 return Put::Kept;
             }
-            let (dead, to_write) = table.evict(chosen);
+            let leaving = self.evict(&mut table, chosen);
             drop(table);
-            Counters::add(&self.counters.evicted_blocks, (dead.len() + to_write.len()) as u64);
-            drop(dead);
-            for leaving in to_write {
-                self.write(leaving);
-            }
+            self.leave(leaving);
+        }
+    }
+    /// Takes out what can simply go; lists what has to be written first.
+    fn evict(&self, table: &mut Table, chosen: Vec<Key>) -> (Vec<InMemory>, Vec<Leaving>) {
+        let (dead, to_write, freed) = table.evict(chosen);
+        self.memory.sub(MemoryUse::Storage, freed);
+        (dead, to_write)
+    }
+    /// What was taken out goes, outside of the lock.
+    fn leave(&self, (dead, to_write): (Vec<InMemory>, Vec<Leaving>)) {
+        Counters::add(&self.counters.evicted_blocks, (dead.len() + to_write.len()) as u64);
+        drop(dead);
+        for leaving in to_write {
+            self.write(leaving);
         }
     }
     /// Moves a block from memory to disk.
@@ -258,7 +250,8 @@ impl Blocks {
             }
         };
         let mut table = self.table();
-        let dead = table.moved(key, term, file);
+        let (dead, freed) = table.moved(key, term, file);
+        self.memory.sub(MemoryUse::Storage, freed);
         drop(table);
         drop((dead, held));
     }
@@ -287,25 +280,7 @@ impl Blocks {
     }
     /// A new file for a block.
     pub(crate) fn grow(&self) -> Result<Growing> {
-        let name = format!("block-{}", self.files.fetch_add(1, Relaxed));
-        Growing::new(self.scratch()?, &name, self.compress)
-    }
-    fn scratch(&self) -> Result<Arc<ScratchDir>> {
-        let mut scratch = self.scratch.lock().expect("no user code runs under this lock");
-        if let Some(dir) = scratch.upgrade() {
-            return Ok(dir);
-        }
-        let dir = ScratchDir::create(&self.local_dir, "winterbourne-blocks");
-        let dir = Arc::new(dir.map_err(|source| crate::Error::Block {
-            doing: "making a directory for blocks in",
-            path: self.local_dir.clone(),
-            source,
-        })?);
-        *scratch = Arc::downgrade(&dir);
-        if !self.table().closed {
-            *self.held.lock().expect("no user code runs under this lock") = Some(dir.clone());
-        }
-        Ok(dir)
+        self.scratch.file("block", self.compress)
     }
     /// A block on disk that turned out to be useless.
     pub(crate) fn lost(&self, key: Key, file: &Arc<OnDisk>, damage: &Damage) {
@@ -323,20 +298,22 @@ impl Blocks {
     }
     pub(crate) fn forget(&self, id: RddId) {
         // The records' own Drop runs outside the lock, and so does what files need.
-        let dead = self.table().forget(id);
+        let mut table = self.table();
+        let (dead, freed) = table.forget(id);
+        self.memory.sub(MemoryUse::Storage, freed);
+        drop(table);
         drop(dead);
     }
     /// Forgets everything, and keeps nothing any more.
     pub(crate) fn close(&self) {
         let mut table = self.table();
-        table.closed = true;
         let dead = std::mem::take(&mut table.rdds);
         let ids: Vec<Key> = dead.iter().flat_map(|(id, k)| k.blocks.keys().map(|p| (*id, *p))).collect();
-        ids.into_iter().for_each(|key| table.ledger.remove(key));
+        let freed = ids.into_iter().map(|key| table.ledger.remove(key)).sum();
+        self.memory.sub(MemoryUse::Storage, freed);
         drop(table);
         drop(dead);
-        let held = self.held.lock().expect("no user code runs under this lock").take();
-        drop(held);
+        self.scratch.close();
     }
     pub(crate) fn has(&self, key: Key) -> bool {
         self.table().rdds.get(&key.0).is_some_and(|k| k.blocks.contains_key(&key.1))
@@ -363,9 +340,9 @@ impl Table {
         kept.blocks.entry(key.1).or_default().memory = Some((held, bytes));
         self.ledger.add(key, bytes, pinned);
     }
-    /// Takes out what can simply go; lists what has to be written first.
-    fn evict(&mut self, chosen: Vec<Key>) -> (Vec<InMemory>, Vec<Leaving>) {
-        let (mut dead, mut to_write) = (Vec::new(), Vec::new());
+    /// Takes out what can simply go, and says how much that weighed; lists what has to be written first.
+    fn evict(&mut self, chosen: Vec<Key>) -> (Vec<InMemory>, Vec<Leaving>, u64) {
+        let (mut dead, mut to_write, mut freed) = (Vec::new(), Vec::new(), 0);
         for key in chosen {
             let kept = self.rdds.get_mut(&key.0).expect("what is counted is kept");
             let (term, spill, disk) = (kept.term, kept.spill.clone(), kept.about.level.use_disk());
@@ -379,28 +356,31 @@ impl Table {
             if slot.disk.is_none() {
                 kept.blocks.remove(&key.1);
             }
-            self.ledger.remove(key);
+            freed += self.ledger.remove(key);
         }
-        (dead, to_write)
+        (dead, to_write, freed)
     }
-    /// A block was written, or could not be: it leaves memory either way.
-    fn moved(&mut self, key: Key, term: u64, file: Option<Arc<OnDisk>>) -> (Option<Arc<OnDisk>>, Option<InMemory>) {
-        let Some(kept) = self.wanted(key.0, term) else { return (file, None) };
-        let Some(slot) = kept.blocks.get_mut(&key.1) else { return (file, None) };
+    /// A block was written, or could not be: it leaves memory either way. What is to be dropped outside of the lock, and
+    /// how much the block weighed.
+    fn moved(
+        &mut self,
+        key: Key,
+        term: u64,
+        file: Option<Arc<OnDisk>>,
+    ) -> ((Option<Arc<OnDisk>>, Option<InMemory>), u64) {
+        let Some(kept) = self.wanted(key.0, term) else { return ((file, None), 0) };
+        let Some(slot) = kept.blocks.get_mut(&key.1) else { return ((file, None), 0) };
         let memory = slot.memory.take().map(|(held, _)| held);
         slot.disk = file;
         if slot.disk.is_none() {
             kept.blocks.remove(&key.1);
         }
-        self.ledger.remove(key);
-        (None, memory)
+        ((None, memory), self.ledger.remove(key))
     }
-    fn forget(&mut self, id: RddId) -> Option<Kept> {
-        let dead = self.rdds.remove(&id)?;
-        for p in dead.blocks.keys() {
-            self.ledger.remove((id, *p));
-        }
-        Some(dead)
+    fn forget(&mut self, id: RddId) -> (Option<Kept>, u64) {
+        let Some(dead) = self.rdds.remove(&id) else { return (None, 0) };
+        let freed = dead.blocks.keys().map(|p| self.ledger.remove((id, *p))).sum();
+        (Some(dead), freed)
     }
 }
 

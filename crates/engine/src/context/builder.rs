@@ -9,7 +9,9 @@ use crate::{
     future::Actions,
     job::Running,
     listener::Bus,
+    memory::Memory,
     pool::Pool,
+    spill::Scratch,
 };
 use std::{
     marker::PhantomData,
@@ -122,12 +124,22 @@ impl ContextBuilder {
             n => format!("local-{}-{n}", started.as_millis()),
         };
         let bus = Arc::new(Bus::new(conf.value(keys::LISTENER_QUEUE)?, clock));
-        let (limit, compress) = (conf.value(keys::MEMORY_STORAGE_SIZE)?.map(|b| b.0), conf.value(keys::RDD_COMPRESS)?);
         let counters: Arc<crate::Counters> = Arc::default();
         // Spark takes a list; one directory is enough for one machine's threads.
         let local_dir = conf.value(keys::LOCAL_DIR)?;
         let local_dir = local_dir.as_deref().and_then(|dirs| dirs.split(',').map(str::trim).find(|d| !d.is_empty()));
         let local_dir = local_dir.map_or_else(std::env::temp_dir, Into::into);
+        let scratch = Arc::new(Scratch::new(local_dir));
+        let memory = Arc::new(Memory::new(
+            budget(&conf)?,
+            conf.value(keys::MEMORY_STORAGE_FRACTION)?,
+            master.threads,
+            scratch.clone(),
+            conf.value(keys::SHUFFLE_SPILL_COMPRESS)?,
+        ));
+        let blocks = Blocks::new(memory.clone(), conf.value(keys::RDD_COMPRESS)?, scratch, counters.clone());
+        let blocks = Arc::new(blocks);
+        memory.serve(&blocks);
         let inner = Inner {
             app_name: conf.value(keys::APP_NAME)?.ok_or(Error::NoAppName)?,
             default_parallelism: conf.value(keys::DEFAULT_PARALLELISM)?,
@@ -136,7 +148,8 @@ impl ContextBuilder {
             master,
             pool: Pool::new(master.threads, shares.is_fair()).map_err(Error::Threads)?,
             shares,
-            blocks: Arc::new(Blocks::new(limit, compress, local_dir, counters.clone())),
+            blocks,
+            memory,
             checkpoints: Arc::new(Checkpoints::new(conf.value(keys::CHECKPOINT_DIR)?)),
             clean_checkpoints: conf.value(keys::CLEAN_CHECKPOINTS)?,
             counters,
@@ -167,3 +180,14 @@ impl ContextBuilder {
         Ok(sc)
     }
 }
+
+/// The memory budget: what is asked for, or a share of what there is.
+fn budget(conf: &SparkConf) -> Result<u64> {
+    if let Some(bytes) = conf.value(keys::MEMORY_SIZE)? {
+        return Ok(bytes.0);
+    }
+    let fraction = conf.value(keys::MEMORY_FRACTION)?;
+    Ok(memory::available().map_or(UNKNOWN, |bytes| (bytes as f64 * fraction) as u64))
+}
+/// The budget where the system does not say how much memory there is.
+const UNKNOWN: u64 = 4 << 30;

@@ -14,7 +14,7 @@ pub use status::{SparkJobInfo, SparkStageInfo, StatusTracker};
 use crate::{
     ApplicationEnd, Counters, Master, Result, Site, SparkListenerEvent, accumulator::Registry, backend::Backend,
     barrier::Barriers, blocks::Blocks, checkpoint::Checkpoints, fair::Shares, future::Actions, job::Running,
-    listener::Bus, pool::Pool,
+    listener::Bus, memory::Memory, pool::Pool,
 };
 use std::{
     marker::PhantomData,
@@ -47,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) pool: Pool,
     pub(crate) shares: Shares,
     pub(crate) blocks: Arc<Blocks>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) checkpoints: Arc<Checkpoints>,
     /// Whether the files of a checkpoint go with the last lineage that reads them.
     pub(crate) clean_checkpoints: bool,

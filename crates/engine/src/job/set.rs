@@ -104,8 +104,8 @@ impl SparkContext {
         let (n, inner) = (specs.len(), &*self.inner);
         Counters::add(&inner.counters.tasks, n as u64);
         let first_attempt = inner.counters.attempts.fetch_add(n as u64, Relaxed);
-        let (counters, helpers) = (inner.counters.clone(), inner.pool.helpers());
-        let around = Arc::new(Around::new(begun.job().clone(), counters, helpers, specs, barrier));
+        let (counters, memory, helpers) = (inner.counters.clone(), inner.memory.clone(), inner.pool.helpers());
+        let around = Arc::new(Around::new(begun.job().clone(), counters, memory, helpers, specs, barrier));
         begun.job().runs(&around);
         let stages = begun.job().bus.as_ref().map(|bus| stages_begin(bus, &around));
         let (set, own) = (around.clone(), work.clone());

@@ -1,25 +1,60 @@
 //! Groups of two RDDs by key: both are read into one table, left before right.
 #![expect(clippy::type_complexity, reason = "an alias would hide from users what they get")]
-use super::{side::Opened, table::Table};
-use crate::{Data, Key, KeyPartitioner, Rdd, Result, Site, Wire};
+use super::{
+    gather::{Gather, Limit, load, split},
+    side::Opened,
+};
+use crate::{Chunk, Data, Flow, Key, KeyPartitioner, Rdd, Result, Site, Task, Wire, at};
 
 /// The values of each key on both sides.
-type Groups<K, V, W> = Table<K, (Vec<V>, Vec<W>)>;
+type Both<V, W> = (Vec<V>, Vec<W>);
+type Groups<K, V, W> = Gather<K, Both<V, W>, Both<V, W>>;
 
-fn add_left<K: Key, V: Wire, W: Wire>(left: Opened<K, V>, site: Site) -> Result<Groups<K, V, W>> {
-    let mut t = Table::with_capacity(0);
-    left.each(site, |h, k, v| {
-        t.upsert_hashed(h, k, v, |v| (vec![v], Vec::new()), |both: &mut (Vec<V>, Vec<W>), v| both.0.push(v));
+fn add_left<K: Key, V: Wire, W: Wire>(left: Opened<K, V>, site: Site, task: &Task) -> Result<Groups<K, V, W>> {
+    let mut all = Groups::keeping::<V>(0, task, |(vs, ws), f| {
+        if !vs.is_empty() {
+            split(vs, &mut |vs| f((vs, Vec::new())))?;
+        }
+        if ws.is_empty() { Ok(()) } else { split(ws, &mut |ws| f((Vec::new(), ws))) }
+    });
+    left.gather(&mut all, site, |t, h, k, v| {
+        t.upsert_hashed(h, k, v, |v| (vec![v], Vec::new()), |both, v| both.0.push(v));
     })?;
-    Ok(t)
+    Ok(all)
 }
 fn add_right<K: Key, V: Wire, W: Wire>(
-    mut t: Groups<K, V, W>,
+    mut all: Groups<K, V, W>,
     right: Opened<K, W>,
     site: Site,
 ) -> Result<Groups<K, V, W>> {
-    right.each(site, |h, k, w| t.upsert_hashed(h, k, w, |w| (Vec::new(), vec![w]), |both, w| both.1.push(w)))?;
-    Ok(t)
+    right.gather(&mut all, site, |t, h, k, w| {
+        t.upsert_hashed(h, k, w, |w| (Vec::new(), vec![w]), |both, w| both.1.push(w));
+    })?;
+    Ok(all)
+}
+fn grouped<K: Key, V: Wire, W: Wire>(all: Groups<K, V, W>, site: Site, task: &Task) -> Result<Flow<(K, Both<V, W>)>> {
+    if !all.has_spilled() {
+        return Ok(all.into_flow());
+    }
+    let limit = Limit::of("cogroup", site, task);
+    let (mut rows, task) = (all.sorted()?, task.clone());
+    Ok(Flow::new(move || {
+        task.check()?;
+        at(site);
+        let loaded = load(&mut rows, Some(limit), |t, h, k, both: Both<V, W>| {
+            t.upsert_hashed(
+                h,
+                k,
+                both,
+                |both| both,
+                |all: &mut Both<V, W>, (mut vs, mut ws)| {
+                    all.0.append(&mut vs);
+                    all.1.append(&mut ws);
+                },
+            );
+        })?;
+        Ok(loaded.map(|(table, _)| Chunk::Own(table.into_entries().collect())))
+    }))
 }
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
@@ -90,9 +125,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.with_sides("cogroup", site, other, partitions.erased(), move |left, right, p, task| {
             // SUBTLE: opening a parent recurses as deep as the lineage is long. What needs stack is in functions of its
             // own, which have returned by then, and each `?` would need some as well.
-            let left = left.open(p, task).and_then(|left| add_left(left, site));
+            let left = left.open(p, task).and_then(|left| add_left(left, site, task));
             let both = left.and_then(|groups| right.open(p, task).and_then(|right| add_right(groups, right, site)));
-            both.map(Table::into_flow)
+            both.and_then(|all| grouped(all, site, task))
         })
     }
 }

@@ -1,10 +1,15 @@
 //! Aggregation by key, combined on the map side.
 use super::{
-    exchange::{Buckets, Exchange, shared},
-    table::{Row, Table},
+    exchange::Exchange,
+    gather::Gather,
+    output::{Output, spilled},
+    table::{Row, Table, into_buckets, row_codec},
+    tabled::{Grows, Tabled},
 };
 use crate::{
-    Data, Flow, Key, KeyPartitioner, Rdd, Result, Site, Wire, at, hash,
+    Chunk, Data, Flow, Key, KeyPartitioner, Rdd, Result, Site, Task, Wire, at,
+    blocks::size,
+    hash,
     lineage::{Partitioner, Router},
 };
 use std::sync::Arc;
@@ -78,7 +83,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// The general aggregation: `create` an accumulator from the first value of a key in a partition, `merge` further
     /// values into it, `merge_combiners` across partitions. Works in place, so it is the one for heavy accumulators.
     /// Partitions as for [`reduce_by_key`](Rdd::reduce_by_key). If keys are spread that way already nothing is shuffled,
-    /// and `merge_combiners` is not called.
+    /// and `merge_combiners` is called only if a table went to disk.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -117,7 +122,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// let sizes = sc.range(0..10, 3).map(|x| (x, x)).partition_by(2).combine_by_key_in(
     ///     |first| vec![first],
     ///     |all, x| all.push(x),
-    ///     |_, _| unreachable!("all values of a key are in one partition"),
+    ///     |all, mut more: Vec<u64>| all.append(&mut more), // only if a table has to go to disk
     ///     2,
     /// );
     /// assert_eq!(sizes.count()?, 10);
@@ -159,7 +164,8 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         )
     }
     /// Folds the values of each key from `zero`: `add` within a partition, `merge` across partitions. `zero` enters once
-    /// **for each partition that has the key**, as in Spark; only once if keys are spread that way already. Partitions
+    /// **for each partition that has the key**, as in Spark; only once if keys are spread that way already; and once more
+    /// whenever a table of that partition had to go to disk. Partitions
     /// as for [`reduce_by_key`](Rdd::reduce_by_key). Accumulators that are dear to move want
     /// [`combine_by_key`](Rdd::combine_by_key).
     ///
@@ -296,31 +302,62 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         if let Some(refused) = self.refuse_none(name, site, &partitioner) {
             return refused;
         }
-        let combine = move |flow: Flow<(K, V)>| -> Result<Table<K, C>> {
-            let mut t = Table::with_capacity(0);
-            flow.each(|c| {
-                at(site);
-                c.for_each(|(k, v)| add(&mut t, k, v));
-                Ok(())
-            })?;
-            Ok(t)
-        };
+        let merge = Arc::new(merge);
         if self.is_spread_by(&partitioner) {
-            return self.narrow(name, site, true, move |_, flow, _| Ok(combine(flow)?.into_flow()));
+            return self.narrow(name, site, true, move |_, flow, task| {
+                let mut all = Gather::whole(0, task);
+                flow.each(|c| {
+                    at(site);
+                    let kept = all.weigh(&c);
+                    let table = all.table();
+                    c.for_each(|(k, v)| add(table, k, v));
+                    all.added(kept)
+                })?;
+                let merge = merge.clone();
+                all.finish(site, task, move |t: &mut _, h, k, c| merge(t, h, k, c))
+            });
         }
-        let write = move |flow: Flow<(K, V)>, router: &Router<K>| -> Result<Buckets<Row<K, C>>> {
-            combine(flow)?.into_buckets(router).map(shared)
-        };
-        self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Buckets<Row<K, C>>>, p, task| {
-            let runs = x.bucket(p)?;
-            let most = runs.iter().map(|(v, _)| v.len()).max().unwrap_or(0);
-            let mut t = Table::with_capacity(most);
-            Flow::source(runs, task).each(|c| {
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>, task: &Task| combined(flow, router, task, site, &add);
+        self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Output<Row<K, C>>>, p, task| {
+            let mut all = Gather::whole(x.longest(p), task);
+            x.read(p, task)?.each(|c| {
                 at(site);
-                c.for_each(|(h, (k, c))| merge(&mut t, h, k, c));
-                Ok(())
+                let kept = all.weigh(&c);
+                let table = all.table();
+                c.for_each(|(h, (k, c))| merge(table, h, k, c));
+                all.added(kept)
             })?;
-            Ok(t.into_flow())
+            let merge = merge.clone();
+            all.finish(site, task, move |t: &mut _, h, k, c| merge(t, h, k, c))
         })
     }
+}
+
+/// What a map task leaves: the table of its partition, in buckets; if it was too large, several one after another.
+fn combined<K: Key, V: Wire, C: Wire>(
+    flow: Flow<(K, V)>,
+    router: &Router<K>,
+    task: &Task,
+    site: Site,
+    add: impl Fn(&mut Table<K, C>, K, V),
+) -> Result<Output<Row<K, C>>> {
+    let (codec, mut runs) = (row_codec(), Vec::new());
+    let mut all: Tabled<K, C> = Tabled::new(0, task, Grows::of::<C>(), size::walked::<C>);
+    flow.each(|c: Chunk<(K, V)>| {
+        at(site);
+        let kept = all.weigh(&c);
+        c.for_each(|(k, v)| add(&mut all.table, k, v));
+        if !all.fits(kept) {
+            let buckets = into_buckets(all.take().into_iter(), router)?;
+            runs.push(spilled(&buckets, codec, all.memory())?);
+            all.release();
+        }
+        Ok(())
+    })?;
+    let bytes = all.rows_weigh(0);
+    let (table, grant) = all.into_parts();
+    let buckets = into_buckets(table.into_rows(), router)?;
+    let memory = grant.memory().clone();
+    drop(grant);
+    Output::new(runs, buckets, bytes, codec, &memory)
 }

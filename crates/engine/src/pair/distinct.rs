@@ -1,6 +1,6 @@
 //! Each record once.
-use super::table::Table;
-use crate::{Data, Flow, Key, KeyPartitioner, Rdd, Site, at, lineage::Partitioner};
+use super::{gather::Gather, table::Table};
+use crate::{Data, Key, KeyPartitioner, Rdd, Site, at, lineage::Partitioner};
 
 impl<T: Data> Rdd<T> {
     /// Each record once, in as many partitions as there are now (one at least). Which of several equal records stays is
@@ -51,14 +51,17 @@ impl<T: Data> Rdd<T> {
         if let (Some(p), Partitioner::Hash(n)) = (self.partitioner(), &partitioner)
             && p.partitions().same(n)
         {
-            return self.narrow(name, site, true, move |_, flow, _| {
-                let mut seen = Table::with_capacity(0);
+            return self.narrow(name, site, true, move |_, flow, task| {
+                let mut all = Gather::whole(0, task);
                 flow.each(|c| {
                     at(site);
+                    let kept = all.weigh(&c);
+                    let seen = all.table();
                     c.for_each(|x| seen.upsert(x, (), |()| (), |(), ()| ()));
-                    Ok(())
+                    all.added(kept)
                 })?;
-                Ok(Flow::from_records(seen.into_entries().map(|(x, ())| x)))
+                let once = all.finish(site, task, |t, h, x, ()| t.upsert_hashed(h, x, (), |()| (), |(), ()| ()))?;
+                Ok(once.map_chunks(|c| c.map(|(x, ())| x)))
             });
         }
         let pairs = self.chunked(name, site, false, |c| c.map(|x| (x, ())));

@@ -1,18 +1,16 @@
-//! [`Exchange`]: one shuffle. Typed vectors are handed over in process, neither serialised nor erased; the scheduler
+//! [`Exchange`]: one shuffle. Typed vectors are handed over in process, neither serialised nor erased, unless memory ends; the scheduler
 //! sees only `dyn Shuffle`. Outputs are shared, not moved, because a lineage may be read again, and they die with it.
+use super::output::Output;
 use crate::{
     Data, Error, Flow, Key, Rdd, Result, Shape, ShuffleId, Site, Task, Wire, at,
     backend::Block,
-    flow::Run,
     lineage::{Count, Dep, Link, Node, Op, Partitioner, Router, Shuffle},
 };
 use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
 
-/// What one map task wrote: a vector per reduce partition.
-pub(crate) type Buckets<R> = Vec<Arc<Vec<R>>>;
 type Write<I, O> = Box<dyn Fn(Flow<I>, &Task) -> Result<O> + Send + Sync>;
 
-/// `I` goes in, an `O` comes of each map partition: mostly [`Buckets`].
+/// `I` goes in, an `O` comes of each map partition: mostly an [`Output`].
 pub(crate) struct Exchange<I: Data, O> {
     id: ShuffleId,
     name: &'static str,
@@ -51,11 +49,22 @@ impl<I: Data, O: Send + Sync + 'static> Exchange<I, O> {
         }
     }
 }
-impl<I: Data, R: Data> Exchange<I, Buckets<R>> {
-    /// The runs of one reduce partition, in map-partition order: the same for any number of threads.
-    pub(crate) fn bucket(&self, reduce: usize) -> Result<Vec<Run<R>>> {
-        let buckets = self.outputs()?.into_iter().map(|buckets| &buckets[reduce]);
-        Ok(buckets.filter(|b| !b.is_empty()).map(|b| (b.clone(), 0..b.len())).collect())
+impl<I: Data, R: Data> Exchange<I, Output<R>> {
+    /// The records of one reduce partition, in map-partition order: the same for any number of threads.
+    pub(crate) fn read(&self, reduce: usize, task: &Task) -> Result<Flow<R>> {
+        let outputs = self.outputs()?;
+        if outputs.iter().any(|output| output.has_spilled()) {
+            let outputs: Vec<Arc<Output<R>>> = outputs.into_iter().cloned().collect();
+            let task = task.clone();
+            return Ok(Flow::chain(outputs.into_iter().flat_map(move |output| output.flows(reduce, &task))));
+        }
+        Ok(Flow::source(outputs.into_iter().filter_map(|output| output.in_memory(reduce)).collect(), task))
+    }
+    /// The records that the largest map partition has left in memory for this one: about how many keys there are at least.
+    pub(crate) fn longest(&self, reduce: usize) -> usize {
+        // What is missing is an error where it is read.
+        let outputs = self.outputs().into_iter().flatten();
+        outputs.filter_map(|output| Some(output.in_memory(reduce)?.1.len())).max().unwrap_or(0)
     }
 }
 impl<I: Data, O: Send + Sync + 'static> Shuffle for Exchange<I, O> {
@@ -101,13 +110,6 @@ impl<I: Data, O: Send + Sync + 'static> Shuffle for Exchange<I, O> {
     }
 }
 
-/// Buckets as they are kept. One for all that are empty: with thousands of partitions on either side nearly all of the
-/// millions are.
-pub(crate) fn shared<R>(buckets: Vec<Vec<R>>) -> Buckets<R> {
-    let empty = Arc::new(Vec::new());
-    buckets.into_iter().map(|b| if b.is_empty() { empty.clone() } else { Arc::new(b) }).collect()
-}
-
 impl<T: Data> Rdd<T> {
     /// A shuffle of this RDD, of which each map partition leaves what `write` makes.
     pub(crate) fn shuffle<O: Send + Sync + 'static>(
@@ -137,7 +139,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         name: &'static str,
         site: Site,
         partitioner: Partitioner,
-        write: impl Fn(Flow<(K, V)>, &Router<K>) -> Result<O> + Send + Sync + 'static,
+        write: impl Fn(Flow<(K, V)>, &Router<K>, &Task) -> Result<O> + Send + Sync + 'static,
         read: impl Fn(&Exchange<(K, V), O>, usize, &Task) -> Result<Flow<U>> + Send + Sync + 'static,
     ) -> Rdd<U>
     where
@@ -159,14 +161,14 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         name: &'static str,
         site: Site,
         partitioner: &Partitioner,
-        write: impl Fn(Flow<(K, V)>, &Router<K>) -> Result<O> + Send + Sync + 'static,
+        write: impl Fn(Flow<(K, V)>, &Router<K>, &Task) -> Result<O> + Send + Sync + 'static,
     ) -> Arc<Exchange<(K, V), O>>
     where
         K: Key,
         V: Wire,
     {
         let (after, by) = (partitioner.after().cloned(), partitioner.clone());
-        let write = move |flow: Flow<(K, V)>, _: &Task| write(flow, &by.router(name, site)?);
+        let write = move |flow: Flow<(K, V)>, task: &Task| write(flow, &by.router(name, site)?, task);
         self.shuffle(name, site, partitioner.partitions().clone(), after, write)
     }
 }

@@ -1,11 +1,10 @@
 //! Records by key, nothing combined on the map side.
 use super::{
-    exchange::shared,
+    gather::{Gather, Limit, load, split},
     route::{records, rows},
-    table::Table,
 };
 use crate::{
-    Data, Flow, Key, KeyPartitioner, Rdd, Site, Wire, at,
+    Chunk, Data, Flow, Key, KeyPartitioner, Rdd, Result, Site, Task, Wire, at, hash,
     lineage::{Partitioner, Router},
 };
 
@@ -37,12 +36,14 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         if self.is_spread_by(&partitioner) {
             return self.clone();
         }
-        let write = move |flow: Flow<(K, V)>, router: &Router<K>| records(flow, router, site).map(shared);
-        self.exchange(name, site, partitioner, write, |x, p, task| Ok(Flow::source(x.bucket(p)?, task)))
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>, task: &Task| records(flow, router, task, site);
+        self.exchange(name, site, partitioner, write, |x, p, task| x.read(p, task))
     }
     /// All values of each key, in the order of partitions and of records within them. Nothing is combined before the
-    /// shuffle and all values of a key are in memory at once: prefer [`reduce_by_key`](Rdd::reduce_by_key) or
-    /// [`combine_by_key`](Rdd::combine_by_key) for sums, counts and their like. Partitions as for `reduce_by_key`.
+    /// shuffle, and all values of a key are in memory at once, those of other keys on disk if need be: prefer
+    /// [`reduce_by_key`](Rdd::reduce_by_key) or [`combine_by_key`](Rdd::combine_by_key) for sums, counts and their like.
+    /// A key with more values than one task may hold is [`Error::GroupTooLarge`](crate::Error::GroupTooLarge);
+    /// [`flat_map_groups`](Rdd::flat_map_groups) takes it. Partitions as for `reduce_by_key`.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -93,28 +94,65 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         if let Some(refused) = self.refuse_none(name, site, &partitioner) {
             return refused;
         }
+        self.gathered(name, site, partitioner, move |all, task| grouped(all, Limit::of(name, site, task), task))
+    }
+    /// What `read` makes of the groups of each partition.
+    pub(super) fn gathered<U: Data>(
+        &self,
+        name: &'static str,
+        site: Site,
+        partitioner: Partitioner,
+        read: impl Fn(Groups<K, V>, &Task) -> Result<Flow<U>> + Send + Sync + 'static,
+    ) -> Rdd<U>
+    where
+        K: Key,
+        V: Wire,
+    {
         if self.is_spread_by(&partitioner) {
-            return self.narrow(name, site, true, move |_, flow, _| {
-                let mut t: Table<K, Vec<V>> = Table::with_capacity(0);
+            return self.narrow(name, site, true, move |_, flow: Flow<(K, V)>, task| {
+                let mut all = Groups::keeping::<V>(0, task, split);
                 flow.each(|c| {
                     at(site);
-                    c.for_each(|(k, v)| t.upsert(k, v, |v| vec![v], |all, v| all.push(v)));
-                    Ok(())
+                    let kept = all.weigh(&c);
+                    let table = all.table();
+                    c.for_each(|(k, v)| table.upsert_hashed(hash::of(&k), k, v, |v| vec![v], |all, v| all.push(v)));
+                    all.added(kept)
                 })?;
-                Ok(t.into_flow())
+                read(all, task)
             });
         }
-        let write = move |flow: Flow<(K, V)>, router: &Router<K>| rows(flow, router, site);
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>, task: &Task| rows(flow, router, task, site);
         self.exchange(name, site, partitioner, write, move |x, p, task| {
-            let mut t: Table<K, Vec<V>> = Table::with_capacity(0);
-            Flow::source(x.bucket(p)?, task).each(|c| {
+            let mut all = Groups::keeping::<V>(0, task, split);
+            x.read(p, task)?.each(|c| {
                 at(site);
-                c.for_each(|(h, (k, v))| t.upsert_hashed(h, k, v, |v| vec![v], |all, v| all.push(v)));
-                Ok(())
+                let kept = all.weigh(&c);
+                let table = all.table();
+                c.for_each(|(h, (k, v))| table.upsert_hashed(h, k, v, |v| vec![v], |all, v| all.push(v)));
+                all.added(kept)
             })?;
-            Ok(t.into_flow())
+            read(all, task)
         })
     }
+}
+
+/// All values of each key.
+pub(super) type Groups<K, V> = Gather<K, Vec<V>, Vec<V>>;
+
+/// The groups, each as a whole.
+fn grouped<K: Key, V: Wire>(all: Groups<K, V>, limit: Limit, task: &Task) -> Result<Flow<(K, Vec<V>)>> {
+    if !all.has_spilled() {
+        return Ok(all.into_flow());
+    }
+    let (mut rows, task) = (all.sorted()?, task.clone());
+    Ok(Flow::new(move || {
+        task.check()?;
+        at(limit.site);
+        let loaded = load(&mut rows, Some(limit), |t, h, k, values: Vec<V>| {
+            t.upsert_hashed(h, k, values, |v| v, |all: &mut Vec<V>, mut more| all.append(&mut more));
+        })?;
+        Ok(loaded.map(|(table, _)| Chunk::Own(table.into_entries().collect())))
+    }))
 }
 
 impl<T: Data> Rdd<T> {

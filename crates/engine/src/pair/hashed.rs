@@ -1,7 +1,9 @@
 //! [`Hashed`]: records that bring the hashes of their keys along, for tables that are kept behind a shuffle.
-use super::{exchange::shared, route::spread};
+use super::route::spread;
 use crate::{
-    Data, Flow, Key, Rdd, Site, Wire, hash,
+    Data, Flow, Key, Rdd, Site, Task, Wire,
+    blocks::RecordCodec,
+    hash,
     lineage::{Count, Partitioner, Router},
 };
 use serde::{Deserialize, Serialize};
@@ -48,9 +50,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         if self.is_spread_by(&partitioner) {
             return self.chunked(name, site, true, |c| c.map(Hashed::new));
         }
-        let write = move |flow: Flow<(K, V)>, router: &Router<K>| {
-            spread(flow, router, site, Hashed::new, |row| (&row.key, Some(row.hash))).map(shared)
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>, task: &Task| {
+            spread(flow, router, task, site, RecordCodec::of(), Hashed::new, |row| (&row.key, Some(row.hash)))
         };
-        self.exchange(name, site, partitioner, write, |x, p, task| Ok(Flow::source(x.bucket(p)?, task)))
+        self.exchange(name, site, partitioner, write, |x, p, task| x.read(p, task))
     }
 }

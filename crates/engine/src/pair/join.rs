@@ -8,7 +8,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// has are left out. Partitions, shuffles and their order are those of [`cogroup`](Rdd::cogroup); the result keeps
     /// the partitioner, so that a further join or [`reduce_by_key`](Rdd::reduce_by_key) shuffles nothing.
     ///
-    /// A partition of this side is in memory at once, in a table; the other side is read past it and never kept, nor are
+    /// A partition of this side lies in a table, as far as memory goes; the other side is read past it and not kept, nor are
     /// the pairs. So let the smaller one be this. Pairs come in the order of the other side's records.
     ///
     /// ```
@@ -229,7 +229,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
 
     /// The records whose key the other RDD does not have; its values do not matter and are not shuffled. Spread as this
     /// RDD is, or else over as many partitions as it has, whatever the other has; a side that is spread that way already
-    /// is not shuffled. What this RDD holds is in memory at once, the other is only looked at.
+    /// is not shuffled. What this RDD holds lies in a table, the other is only looked at.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};

@@ -87,7 +87,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
                 c.for_each(|(k, v)| table.upsert_by_value(hash::of(&k), k, v, |v| v, &*within));
                 Ok(())
             })?;
-            Ok(table.into_rows())
+            Ok(table.into_rows().collect())
         })?;
         guard_driver(|| Ok(merged(parts, &*f)))
     }
@@ -168,7 +168,7 @@ pub(crate) fn counted<T: Data, K: Key>(site: Site, flow: Flow<T>, key: impl Fn(T
         c.for_each(|x| table.upsert(key(x), (), |()| 1, |n, ()| *n += 1));
         Ok(())
     })?;
-    Ok(table.into_rows())
+    Ok(table.into_rows().collect())
 }
 /// The tables of all partitions as one map. Its order depends on the data only.
 pub(crate) fn merged<K: Key, C: Data>(parts: Vec<Rows<K, C>>, f: impl Fn(C, C) -> C) -> KeyMap<K, C> {

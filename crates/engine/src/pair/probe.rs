@@ -1,11 +1,12 @@
-//! The mechanism of all joins: the left side of a partition lies in a table, the right one is read past it and never
-//! kept. What a join makes of both, and of what has no partner, is a [`Kind`].
+//! The mechanism of all joins: the left side of a partition lies in a table, the right one is read past it and not kept,
+//! unless the left one is too large for that. What a join makes of both, and of what has no partner, is a [`Kind`].
 use super::{
+    gather::{ByHash, Gather, Limit, load, split},
     side::{Opened, Side},
     table::{Row, Table},
 };
 use crate::{CHUNK, Chunk, Data, Flow, Key, Rdd, Result, Site, Task, Wire, at, lineage::Partitioner};
-use std::{marker::PhantomData, vec::IntoIter};
+use std::{cell::RefCell, marker::PhantomData, rc::Rc, vec::IntoIter};
 
 /// Pairs that are made at once for one record of the right side; of more a few at a time.
 const AT_ONCE: usize = 64;
@@ -78,12 +79,19 @@ impl<V> Few<V> {
 
 type Left<K, V, F> = Table<K, (Few<V>, F)>;
 
-fn table<K: Key, V: Wire, F: Found>(left: Opened<K, V>, rows: usize, site: Site) -> Result<Left<K, V, F>> {
-    let mut t: Left<K, V, F> = Table::with_capacity(rows);
-    left.each(site, |h, k, v| {
+type Gathered<K, V, F> = Gather<K, (Few<V>, F), Vec<V>>;
+
+fn gathered<K: Key, V: Wire, F: Found>(
+    left: Opened<K, V>,
+    rows: usize,
+    site: Site,
+    task: &Task,
+) -> Result<Gathered<K, V, F>> {
+    let mut all = Gathered::keeping::<V>(rows, task, |(few, _), f| split(few.into_vec(), f));
+    left.gather(&mut all, site, |t, h, k, v| {
         t.upsert_hashed(h, k, v, |v| (Few::One(v), F::default()), |(few, _), v| few.push(v));
     })?;
-    Ok(t)
+    Ok(all)
 }
 
 impl<K: Data, V: Data> Rdd<(K, V)> {
@@ -103,11 +111,70 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         self.with_sides(name, site, other, partitioner, move |left: &Side<K, V>, right, p, task| {
             // SUBTLE: opening a parent recurses as deep as the lineage is long. What needs stack is in functions of its
             // own, which have returned by then, and each `?` would need some as well.
-            let opened = left.open(p, task).and_then(|opened| table(opened, left.longest(p), site));
-            let both = opened.and_then(|t| right.open(p, task).map(|right| (t, right)));
-            both.map(|(t, right)| probe::<K, V, W, J>(t, right, site, task.clone()))
+            let opened = left.open(p, task).and_then(|opened| gathered(opened, left.longest(p), site, task));
+            let both = opened.and_then(|all| right.open(p, task).map(|right| (all, right)));
+            both.and_then(|(all, right)| joined::<K, V, W, J>(all, right, Limit::of(name, site, task), task))
         })
     }
+}
+
+/// The right side past the left one: past a table of it, or, if that would be too large, past one table after another,
+/// both sides being sorted by hash for it.
+fn joined<K: Key, V: Wire, W: Wire, J: Kind<V, W>>(
+    left: Gathered<K, V, J::Found>,
+    right: Opened<K, W>,
+    limit: Limit,
+    task: &Task,
+) -> Result<Flow<(K, J::Out)>> {
+    let site = limit.site;
+    if !left.has_spilled() {
+        let (table, grant) = left.into_table();
+        let mut flow = probe::<K, V, W, J>(table, right, site, task.clone());
+        return Ok(Flow::new(move || {
+            let _held = &grant;
+            flow.next_chunk()
+        }));
+    }
+    let mut left = left.sorted()?;
+    let mut all: Gather<K, Vec<W>, Vec<W>> = Gather::keeping::<W>(0, task, split);
+    right.gather(&mut all, site, |t, h, k, w| t.upsert_hashed(h, k, w, |w| vec![w], |all, w| all.push(w)))?;
+    let right = Rc::new(RefCell::new(all.sorted()?));
+    let (mut open, mut over, task) = (Flow::empty(), false, task.clone());
+    Ok(Flow::new(move || {
+        loop {
+            if let Some(chunk) = open.next_chunk()? {
+                return Ok(Some(chunk));
+            }
+            if over {
+                return Ok(None);
+            }
+            task.check()?;
+            at(site);
+            let loaded = load(&mut left, Some(limit), |t: &mut Left<K, V, J::Found>, h, k, vs: Vec<V>| {
+                for v in vs {
+                    t.upsert_hashed(h, k.clone(), v, |v| (Few::One(v), J::Found::default()), |(few, _), v| few.push(v));
+                }
+            })?;
+            // Behind the last of the left side comes the rest of the right one.
+            let (table, last) = loaded.unwrap_or_else(|| (Table::with_capacity(0), u64::MAX));
+            over = left.peek().is_none();
+            let last = if over { u64::MAX } else { last };
+            let rows = rows_up_to(right.clone(), last);
+            open = probe::<K, V, W, J>(table, Opened::Shuffled(rows), site, task.clone());
+        }
+    }))
+}
+/// The next rows, while their hashes are not greater.
+fn rows_up_to<K: Key, W: Wire>(rows: Rc<RefCell<ByHash<K, Vec<W>>>>, last: u64) -> Flow<Row<K, W>> {
+    Flow::new(move || {
+        let (mut some, mut rows) = (Vec::new(), rows.borrow_mut());
+        while some.len() < CHUNK && rows.peek().is_some_and(|row| row.0 <= last) {
+            let Some((h, (k, ws))) = rows.next()? else { break };
+            let keys = std::iter::repeat_n(k, ws.len());
+            some.extend(keys.zip(ws).map(|record| (h, record)));
+        }
+        Ok((!some.is_empty()).then_some(Chunk::Own(some)))
+    })
 }
 
 fn probe<K: Key, V: Wire, W: Wire, J: Kind<V, W>>(

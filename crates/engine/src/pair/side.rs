@@ -1,9 +1,11 @@
 //! Two RDDs that meet by key. A parent whose keys are spread as those of the result is read in the same task; any other is
 //! shuffled, each record with the hash of its key. Either is read in the order of map partitions.
 use super::{
-    exchange::{Buckets, Exchange},
+    exchange::Exchange,
+    gather::Gather,
+    output::Output,
     route::rows,
-    table::Row,
+    table::{Row, Table},
 };
 use crate::{
     Chunk, Data, Error, Flow, Key, Rdd, Result, Shape, Site, Task, Wire, at, hash,
@@ -12,7 +14,7 @@ use crate::{
 use std::sync::Arc;
 
 /// A shuffle of single records by key.
-type Spread<K, V> = Exchange<(K, V), Buckets<Row<K, V>>>;
+type Spread<K, V> = Exchange<(K, V), Output<Row<K, V>>>;
 
 /// A parent, with all records of a key in the partition of that key.
 pub(super) enum Side<K: Data, V: Data> {
@@ -29,31 +31,39 @@ impl<K: Key, V: Wire> Side<K, V> {
     pub(super) fn open(&self, p: usize, task: &Task) -> Result<Opened<K, V>> {
         match self {
             Side::Narrow(parent) => parent.flow(p, task).map(Opened::Narrow),
-            Side::Shuffled(x) => Ok(Opened::Shuffled(Flow::source(x.bucket(p)?, task))),
+            Side::Shuffled(x) => x.read(p, task).map(Opened::Shuffled),
         }
     }
     /// The records that the largest map partition has sent to this one: about how many keys there are at least.
     pub(super) fn longest(&self, p: usize) -> usize {
         match self {
             Side::Narrow(_) => 0,
-            // What is missing is an error where it is opened.
-            Side::Shuffled(x) => x.bucket(p).iter().flatten().map(|(run, _)| run.len()).max().unwrap_or(0),
+            Side::Shuffled(x) => x.longest(p),
         }
     }
 }
 impl<K: Key, V: Wire> Opened<K, V> {
-    /// Hands over the records, each with the hash of its key: hashed here, or before the shuffle.
-    pub(super) fn each(self, site: Site, mut f: impl FnMut(u64, K, V)) -> Result<()> {
+    /// Adds the records to what is gathered, each with the hash of its key: hashed here, or before the shuffle.
+    pub(super) fn gather<C: Data, P: Wire>(
+        self,
+        all: &mut Gather<K, C, P>,
+        site: Site,
+        mut add: impl FnMut(&mut Table<K, C>, u64, K, V),
+    ) -> Result<()> {
         match self {
             Opened::Narrow(flow) => flow.each(|c| {
                 at(site);
-                c.for_each(|(k, v)| f(hash::of(&k), k, v));
-                Ok(())
+                let kept = all.weigh(&c);
+                let table = all.table();
+                c.for_each(|(k, v)| add(table, hash::of(&k), k, v));
+                all.added(kept)
             }),
             Opened::Shuffled(flow) => flow.each(|c| {
                 at(site);
-                c.for_each(|(h, (k, v))| f(h, k, v));
-                Ok(())
+                let kept = all.weigh(&c);
+                let table = all.table();
+                c.for_each(|(h, (k, v))| add(table, h, k, v));
+                all.added(kept)
             }),
         }
     }
@@ -111,7 +121,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
             let dep = Dep::Narrow(Link::erased(&self.op));
             return (Side::Narrow(Link::typed(&self.op)), dep, self.op.meta.depth + 1);
         }
-        let x = self.shuffle_by(name, site, partitioner, move |flow, router| rows(flow, router, site));
+        let x = self.shuffle_by(name, site, partitioner, move |flow, router, task| rows(flow, router, task, site));
         (Side::Shuffled(x.clone()), Dep::Shuffle(x), 0)
     }
 }

@@ -1,14 +1,15 @@
 //! Sorting without a sample: map tasks sort their partitions; behind them bounds are found exactly, by ranks in the
 //! sorted runs; each reduce task cuts its slice out of every run and merges the slices. Records are computed once, and
-//! moved only if they are small.
+//! moved only if they are small. Where a run is on disk, bounds are found by the keys of its parts.
 use super::{
     exchange::Exchange,
     merge::{Slice, merged},
     route::records,
     run::{SortedRun, key_at_rank},
+    sorted::{Sorted, merged_pulls, range_in},
 };
 use crate::{
-    Chunk, Data, Error, Flow, Key, KeyPartitioner, Order, Rdd, Result, Shape, Site, SortKey, Wire, at, detach,
+    Data, Error, Flow, Key, KeyPartitioner, Order, Rdd, Result, Shape, Site, SortKey, Task, Wire, at,
     lineage::{Count, Dep, Link, Partitioner, Router, Rule, Shuffle},
 };
 use std::{
@@ -24,7 +25,8 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     /// is *called*. Partitions are equal in size, but for equal keys, which are never parted; so some may be empty. The
     /// result keeps keys in ranges: [`filter_by_range`](Rdd::filter_by_range) looks only where they can be, another
     /// sort the same way, of what `filter` or `map_values` left of it, sorts in place, and what is joined to it
-    /// goes where its keys are. A partition must fit into memory. Floats are sorted as [`Total`](crate::Total).
+    /// goes where its keys are. What does not fit into memory is sorted on disk; partitions are then equal in size to
+    /// about a thousand records for each map partition. Floats are sorted as [`Total`](crate::Total).
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -82,15 +84,16 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         if partitions.if_known() == Some(0) {
             return self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 });
         }
-        let x = self.shuffle(name, site, partitions.clone(), None, move |flow, _| collected(flow, order, site));
-        let ranges = Arc::new(Ranges { x: x.clone(), order, bounds: OnceLock::new() });
+        let write = move |flow, task: &Task| Sorted::output(flow, order, site, task);
+        let x = self.shuffle(name, site, partitions.clone(), None, write);
+        let ranges = Arc::new(Ranges { x: x.clone(), order, bounds: OnceLock::new(), samples: OnceLock::new() });
         let after = Some(x.clone() as _);
         let partitioner = Some(Partitioner::keyed::<K>(partitions.clone(), after, ByRanges(ranges.clone())));
         let shape = Shape { name, site, partitions, deps: vec![Dep::Shuffle(x)], partitioner, depth: 0 };
         self.sc.make(shape, move |p, task| {
             task.check()?;
             at(site);
-            Ok(merged(ranges.slices(p)?, order, site, task))
+            ranges.flow(p, site, task)
         })
     }
     /// Each partition sorted for itself.
@@ -100,14 +103,12 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         V: Wire,
     {
         self.narrow(name, site, true, move |_, flow, task| {
-            let run = Arc::new(collected(flow, order, site)?);
-            let all = 0..run.len();
-            Ok(merged(vec![Slice::new(run, all)], order, site, task))
+            let (sorted, grant) = Sorted::collect(flow, order, site, task)?;
+            sorted.into_flow(grant, order, site, task)
         })
     }
-    /// Every record to the partition of its key, and each partition in ascending order of keys: the sort costs next to
-    /// nothing more than [`partition_by`](Rdd::partition_by), as map tasks sort what they write and reduce tasks merge.
-    /// Equal keys stay in the order in which they were. What is spread that way already is sorted in place.
+    /// Every record to the partition of its key, and each partition in ascending order of keys: as
+    /// [`partition_by`](Rdd::partition_by), and the tasks behind the shuffle sort what they read. Equal keys stay in the order in which they were. What is spread that way already is sorted in place.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -130,15 +131,10 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         if self.is_spread_by(&partitioner) {
             return self.sorted_within(name, site, order);
         }
-        type Runs<K, V> = Vec<Arc<SortedRun<K, V>>>;
-        let write = move |flow: Flow<(K, V)>, router: &Router<K>| -> Result<Runs<K, V>> {
-            let sorted = |bucket| Arc::new(SortedRun::new(bucket, order));
-            Ok(records(flow, router, site)?.into_iter().map(sorted).collect())
-        };
-        self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Runs<K, V>>, p, task| {
-            let runs = x.outputs()?.into_iter().map(|runs| runs[p].clone());
-            let slices = runs.map(|run| (run.len(), run)).map(|(n, run)| Slice::new(run, 0..n)).collect();
-            Ok(merged(slices, order, site, task))
+        let write = move |flow: Flow<(K, V)>, router: &Router<K>, task: &Task| records(flow, router, task, site);
+        self.exchange(name, site, partitioner, write, move |x, p, task| {
+            let (sorted, grant) = Sorted::collect(x.read(p, task)?, order, site, task)?;
+            sorted.into_flow(grant, order, site, task)
         })
     }
     /// The records whose keys are from `low` to `high`, both included. If keys are in ranges, as
@@ -243,25 +239,9 @@ impl<T: Data> Rdd<T> {
     }
 }
 
-/// A partition, sorted. Keys are kept, so they hold no read buffer.
-fn collected<K: SortKey, V: Data>(flow: Flow<(K, V)>, order: Order, site: Site) -> Result<SortedRun<K, V>> {
-    let mut all = Vec::new();
-    flow.each(|c: Chunk<(K, V)>| {
-        at(site);
-        if std::mem::needs_drop::<K>() {
-            c.for_each(|(k, v)| all.push((detach::value(k), v)));
-        } else {
-            c.append_to(&mut all);
-        }
-        Ok(())
-    })?;
-    at(site);
-    Ok(SortedRun::new(all, order))
-}
-
 /// The runs that map tasks left, cut into partitions of equal size: known once all are there.
 struct Ranges<K: SortKey, V: Wire> {
-    x: Arc<Exchange<(K, V), SortedRun<K, V>>>,
+    x: Arc<Exchange<(K, V), Sorted<K, V>>>,
     order: Order,
     /// The last key of each partition but the last one, found when first asked for; none for a partition that is empty
     /// because there are more partitions than records.
@@ -269,6 +249,8 @@ struct Ranges<K: SortKey, V: Wire> {
     /// SUBTLE: the user's order runs while a bound is looked for, so that is under no lock; two tasks that look for the
     /// same one find the same.
     bounds: OnceLock<Vec<OnceLock<Option<K>>>>,
+    /// If some runs are on disk: keys of all parts in order, and how many records there are up to each.
+    samples: OnceLock<Vec<(K, u64)>>,
 }
 impl<K: SortKey, V: Wire> Ranges<K, V> {
     /// The bounds, as far as they were found.
@@ -281,7 +263,12 @@ impl<K: SortKey, V: Wire> Ranges<K, V> {
         if let Some(found) = cells[i].get() {
             return Ok(found.as_ref());
         }
-        let runs: Vec<Arc<SortedRun<K, V>>> = self.x.outputs()?.into_iter().cloned().collect();
+        let outputs = self.x.outputs()?;
+        if outputs.iter().any(|output| output.has_spilled()) {
+            let found = self.sampled(&outputs, i, cells.len() + 1);
+            return Ok(cells[i].get_or_init(|| found).as_ref());
+        }
+        let runs: Vec<Arc<SortedRun<K, V>>> = outputs.into_iter().map(|output| output.memory().clone()).collect();
         let all: usize = runs.iter().map(|run| run.len()).sum();
         let before = (all as u128 * (i as u128 + 1) / (cells.len() as u128 + 1)) as usize;
         let last = before.checked_sub(1).and_then(|rank| key_at_rank(&runs, rank, self.order));
@@ -291,20 +278,51 @@ impl<K: SortKey, V: Wire> Ranges<K, V> {
     fn is_within(&self, key: &K, i: usize) -> Result<bool> {
         Ok(self.bound(i)?.is_some_and(|bound| self.order.compare(key, bound).is_le()))
     }
-    /// What partition `p` has of each run.
-    fn slices(&self, p: usize) -> Result<Vec<Slice<K, V>>> {
+    /// A bound that is right to about a chunk for each run.
+    fn sampled(&self, outputs: &[&Arc<Sorted<K, V>>], i: usize, partitions: usize) -> Option<K> {
+        let find = || {
+            let mut all: Vec<(K, u64)> = Vec::new();
+            outputs.iter().for_each(|output| all.extend(output.samples().map(|(k, n)| (k.clone(), n))));
+            all.sort_by(|a, b| self.order.compare(&a.0, &b.0));
+            let mut before = 0;
+            for (_, n) in &mut all {
+                before += *n;
+                *n = before;
+            }
+            all
+        };
+        let samples = match self.samples.get() {
+            Some(samples) => samples,
+            None => {
+                let found = find();
+                self.samples.get_or_init(|| found)
+            }
+        };
+        let all = samples.last()?.1;
+        let before = (u128::from(all) * (i as u128 + 1) / partitions as u128) as u64;
+        samples.get(samples.partition_point(|(_, up_to)| *up_to < before)).map(|(k, _)| k.clone())
+    }
+    /// The records of partition `p`, in order.
+    fn flow(&self, p: usize, site: Site, task: &Task) -> Result<Flow<(K, V)>> {
         let inner = self.cells()?.len();
         let low = if p == 0 { None } else { self.bound(p - 1)? };
-        let high = if p == inner { None } else { self.bound(p)? };
-        let behind = |bound: Option<&K>, run: &SortedRun<K, V>, from| {
-            bound.map_or(from, |b| run.cut(from, run.len(), |k| self.order.compare(k, b).is_le()))
+        let high = if p == inner {
+            None
+        } else {
+            let Some(bound) = self.bound(p)? else { return Ok(Flow::empty()) }; // no last key, no record
+            Some(bound)
         };
-        let slice = |run: &Arc<SortedRun<K, V>>| {
-            let from = behind(low, run, 0);
-            let to = if p == inner { run.len() } else { behind(high, run, from) };
+        let outputs = self.x.outputs()?;
+        if outputs.iter().any(|output| output.has_spilled()) {
+            let pulls = outputs.iter().flat_map(|output| output.pulls(low, high, self.order)).collect();
+            return merged_pulls(pulls, self.order, site, task);
+        }
+        let slice = |output: &&Arc<Sorted<K, V>>| {
+            let run = output.memory();
+            let (from, to) = range_in(run, low, high, self.order);
             Slice::new(run.clone(), from..to)
         };
-        Ok(self.x.outputs()?.into_iter().map(slice).collect())
+        Ok(merged(outputs.iter().map(slice).collect(), self.order, site, task))
     }
 }
 

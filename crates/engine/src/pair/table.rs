@@ -3,11 +3,22 @@
 //! A row keeps its hash, so that neither growth nor the split into buckets nor the merge behind the shuffle computes it
 //! again. Rows in a slab with an index table beside it were tried for aggregation and were a third slower on words: a
 //! second dependent cache miss.
-use crate::{Data, Flow, Key, Result, detach, hash, lineage::Router};
+use crate::{Data, Key, Result, Wire, blocks::RecordCodec, detach, hash, lineage::Router};
 use hashbrown::{HashTable, hash_table::Entry};
 
 /// What lies in a table and crosses the shuffle: a key's hash, the key, its accumulator or value.
 pub(super) type Row<K, C> = (u64, (K, C));
+
+/// Rows on disk: without their hashes, which no compression makes shorter.
+pub(super) fn row_codec<K: Key, C: Wire>() -> RecordCodec<Row<K, C>> {
+    RecordCodec::coded(
+        |rows, to| rows.iter().try_for_each(|row| to.push(&row.1)),
+        |bytes, count| {
+            let records: Vec<(K, C)> = (RecordCodec::of().decode)(bytes, count)?;
+            Ok(records.into_iter().map(|record| (hash::of(&record.0), record)).collect())
+        },
+    )
+}
 
 pub(super) struct Table<K, C>(HashTable<Row<K, C>>);
 
@@ -73,30 +84,38 @@ impl<K: Key, C: Data> Table<K, C> {
     pub(super) fn get_hashed(&mut self, h: u64, k: &K) -> Option<&mut C> {
         self.0.find_mut(h, |row| row.1.0 == *k).map(|row| &mut row.1.1)
     }
-    /// The rows by partition.
-    pub(super) fn into_buckets(self, router: &Router<K>) -> Result<Vec<Vec<Row<K, C>>>> {
-        let mut out = buckets(router.partitions, self.0.len());
-        for row in self.0 {
-            out[router.partition(&row.1.0, |_| row.0)?].push(row);
-        }
-        Ok(out)
-    }
     /// How many keys there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
-    /// The rows.
-    pub(super) fn into_rows(self) -> Vec<Row<K, C>> {
-        self.0.into_iter().collect()
+    /// How many keys there is room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.0.capacity()
     }
-    /// The entries, drained in chunks.
-    pub(super) fn into_flow(self) -> Flow<(K, C)> {
-        Flow::from_records(self.into_entries())
+    /// A look at the rows, in the order of the table: by hash, more or less.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Row<K, C>> {
+        self.0.iter()
+    }
+    /// The rows, by value.
+    pub(super) fn into_rows(self) -> impl ExactSizeIterator<Item = Row<K, C>> {
+        self.0.into_iter()
     }
     /// The entries, by value.
     pub(super) fn into_entries(self) -> impl Iterator<Item = (K, C)> + 'static {
         self.0.into_iter().map(|row| row.1)
     }
+}
+
+/// Rows by partition.
+pub(super) fn into_buckets<K: Key, C>(
+    rows: impl ExactSizeIterator<Item = Row<K, C>>,
+    router: &Router<K>,
+) -> Result<Vec<Vec<Row<K, C>>>> {
+    let mut out = buckets(router.partitions, rows.len());
+    for row in rows {
+        out[router.partition(&row.1.0, |_| row.0)?].push(row);
+    }
+    Ok(out)
 }
 
 /// Buckets for about `expected` rows in all: an even share each and a little more, so that they rarely grow. None has

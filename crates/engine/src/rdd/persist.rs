@@ -27,9 +27,9 @@ impl<T: Data> Rdd<T> {
     /// Keeps computed partitions as `level` says, until [`unpersist`](Rdd::unpersist) or until the last handle and the
     /// last lineage that reads it are gone. Lazy: a partition is kept when a job first computes it.
     ///
-    /// [`MemoryOnly`] takes any record; levels that serialise want `Serialize` and `Deserialize`. With
-    /// `spark.memory.storageSize` set, blocks that were not used for longest make room for others, never for one of their
-    /// own RDD: to disk, where the level has one, and else they are computed again. What is lost on disk is computed again
+    /// [`MemoryOnly`] takes any record; levels that serialise want `Serialize` and `Deserialize`. When
+    /// the memory budget (`spark.memory.size`) is used up, blocks that were not used for longest make room for others, never
+    /// for one of their own RDD: to disk, where the level has one, and else they are computed again. What is lost on disk is computed again
     /// too, with a warning. Records that come back from bytes are what serde makes of them: skipped fields are defaults.
     ///
     /// An RDD has one level. Asking for the same again changes nothing; another one is [`Error::StorageLevel`] at the

@@ -1,9 +1,11 @@
 //! Other numbers of partitions: fewer without a shuffle, any number with one.
 use super::{Rdd, Shape};
 use crate::{
-    BoxError, Data, Error, Flow, Result, Site, Task, Wire, at, detach, guard_driver, hash,
+    BoxError, Data, Error, Flow, Result, Site, Task, Wire, at,
+    blocks::RecordCodec,
+    detach, guard_driver, hash,
     lineage::{Count, Dep, Link},
-    pair::exchange::shared,
+    pair::output::{Filling, Output},
 };
 use std::sync::{Arc, OnceLock};
 
@@ -112,34 +114,33 @@ impl<T: Data> Rdd<T> {
             return self.sc.wrong(name, site, move || Error::Partitions { operator: name, site, asked: 0 });
         }
         let partitions = Count::known(n);
-        let x = self.shuffle(name, site, partitions.clone(), None, move |flow, task: &Task| {
-            Ok(shared(dealt(flow, n, task.partition)?))
-        });
+        let x = self.shuffle(name, site, partitions.clone(), None, move |flow, task: &Task| dealt(flow, n, task));
         let deps = vec![Dep::Shuffle(x.clone())];
         let shape = Shape { name, site, partitions, deps, partitioner: None, depth: 0 };
         self.sc.make(shape, move |p, task| {
             task.check()?;
             at(site);
-            Ok(Flow::source(x.bucket(p)?, task))
+            x.read(p, task)
         })
     }
 }
 
 /// The records dealt out to `n`, in turn, beginning at a place that depends on where they come from: otherwise the first
 /// partition would get the first record of every small one.
-fn dealt<T: Wire>(flow: Flow<T>, n: usize, from: usize) -> Result<Vec<Vec<T>>> {
-    let mut out: Vec<Vec<T>> = (0..n).map(|_| Vec::new()).collect();
-    let mut to = hash::partition(hash::of(&(from as u64)), n);
+fn dealt<T: Wire>(flow: Flow<T>, n: usize, task: &Task) -> Result<Output<T>> {
+    let mut out = Filling::new(n, task, RecordCodec::of());
+    let mut to = hash::partition(hash::of(&(task.partition as u64)), n);
     flow.each(|c| {
-        let share = c.len() / n;
-        out.iter_mut().for_each(|bucket| bucket.reserve(share));
+        let (share, bytes) = (c.len() / n, out.weigh(&c));
+        let buckets = &mut out.buckets;
+        buckets.iter_mut().for_each(|bucket| bucket.reserve(share));
         c.for_each(|x| {
-            out[to].push(detach::text(x));
+            buckets[to].push(detach::text(x));
             to = if to + 1 == n { 0 } else { to + 1 };
         });
-        Ok(())
+        out.added(bytes)
     })?;
-    Ok(out)
+    out.end()
 }
 
 /// Whether each of `partitions` is in exactly one group.

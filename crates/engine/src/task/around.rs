@@ -1,6 +1,6 @@
 //! [`Around`]: what the tasks of one set share. [`Spec`]: one of them, and how far it is.
 use super::{Task, context::Own};
-use crate::{Counters, RddId, Site, StageId, barrier::Gate, job::Job, pool::Helpers};
+use crate::{Counters, RddId, Site, StageId, barrier::Gate, job::Job, memory::Memory, pool::Helpers};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -87,6 +87,7 @@ impl Spec {
 pub(crate) struct Around {
     pub(crate) job: Arc<Job>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) helpers: Helpers,
     pub(crate) specs: Vec<Spec>,
     /// Which attempt at the set, from zero.
@@ -107,6 +108,7 @@ impl Around {
     pub(crate) fn new(
         job: Arc<Job>,
         counters: Arc<Counters>,
+        memory: Arc<Memory>,
         helpers: Helpers,
         specs: Vec<Spec>,
         again: Option<u32>,
@@ -114,6 +116,7 @@ impl Around {
         Around {
             job,
             counters,
+            memory,
             helpers,
             again: again.unwrap_or(0),
             gate: again.map(|_| Arc::new(Gate::new(specs.len()))),

@@ -281,8 +281,7 @@ fn a_local_checkpoint_lies_in_blocks() {
 #[test]
 fn a_local_checkpoint_needs_no_room_in_memory() {
     let dir = TempDir::new();
-    let conf =
-        conf("local[2]").set("spark.memory.storageSize", 1000).set("spark.local.dir", dir.path().to_str().unwrap());
+    let conf = conf("local[2]").set("spark.memory.size", 1000).set("spark.local.dir", dir.path().to_str().unwrap());
     let sc = SparkContext::new(conf).unwrap();
     let marked = sc.range(0..10_000, 4).map(|x| x * 2).local_checkpoint();
     let others = sc.range(0..100, 1).cache();

@@ -24,7 +24,7 @@ fn counted(sc: &SparkContext, bytes: usize) -> (Rdd<(u64, String)>, Arc<AtomicU6
 }
 /// A context whose cached blocks have so much room, and files in this directory.
 fn limited(threads: usize, bytes: u64, dir: &TempDir) -> SparkContext {
-    let conf = conf(&format!("local[{threads}]")).set("spark.memory.storageSize", bytes);
+    let conf = conf(&format!("local[{threads}]")).set("spark.memory.size", bytes);
     SparkContext::new(conf.set("spark.local.dir", dir.path().display())).expect("a good configuration")
 }
 /// All files of blocks.

@@ -100,8 +100,17 @@ proptest! {
         prop_assert_eq!(rows.0, twin.iter().map(|(k, v)| (*k, v.iter().sum())).collect::<Vec<(u8, i32)>>());
         prop_assert_eq!(&rows.1, &twin.clone().into_iter().collect::<Vec<_>>());
         prop_assert_eq!(rows.2, rows.1);
-        let folded = twin.iter().map(|(k, v)| (*k, v.iter().sum::<i32>() + 100 * zeros[k])).collect::<Vec<_>>();
-        prop_assert_eq!(rows.3, folded);
+        if is_starved(threads) {
+            // And once more whenever a table went to disk.
+            prop_assert_eq!(rows.3.len(), twin.len());
+            for ((k, got), (_, v)) in rows.3.iter().zip(&twin) {
+                let more = got - v.iter().sum::<i32>();
+                prop_assert!(more % 100 == 0 && (zeros[k]..=v.len() as i32).contains(&(more / 100)), "{} of {:?}", got, v);
+            }
+        } else {
+            let folded = twin.iter().map(|(k, v)| (*k, v.iter().sum::<i32>() + 100 * zeros[k])).collect::<Vec<_>>();
+            prop_assert_eq!(rows.3, folded);
+        }
         let text = |v: &Vec<i32>| v.iter().map(|v| format!("{v},")).collect::<String>();
         prop_assert_eq!(rows.4, twin.iter().map(|(k, v)| (*k, text(v))).collect::<Vec<_>>());
     }

@@ -29,7 +29,7 @@ proptest! {
         let conf = SparkConf::empty().set_app_name("twins").set_master(format!("local[{threads}]"));
         let conf = conf.set("spark.rdd.compress", compress);
         let sc = SparkContext::new(match limit {
-            Some(bytes) => conf.set("spark.memory.storageSize", bytes),
+            Some(bytes) => conf.set("spark.memory.size", bytes),
             None => conf,
         }).expect("a context");
         let base = sc.parallelize(data.clone(), partitions);

@@ -8,7 +8,7 @@ use super::{
     ticker::Due,
 };
 use crate::{
-    BatchError, BatchInfo, Error, OutputInfo, StreamingEvent,
+    BatchError, BatchInfo, Error, InputInfo, OutputInfo, StreamingEvent,
     dstream::Skips,
     durable::Keeper,
     graph::{Job, Output, StreamNode},
@@ -75,6 +75,8 @@ struct Progress {
     planned: bool,
     /// It runs at its place in time, and not once more later.
     in_turn: bool,
+    /// For listeners.
+    inputs: Vec<InputInfo>,
     outputs: Vec<Option<OutputInfo>>,
 }
 
@@ -114,6 +116,7 @@ impl Runner {
             attempt: 0,
             planned: !plan,
             in_turn: plan,
+            inputs: Vec::new(),
             outputs: self.unfinished.remove(&tick.time).unwrap_or_else(|| vec![None; self.outputs.len()]),
         };
         loop {
@@ -233,10 +236,15 @@ impl Runner {
     /// Asks every input what belongs to the batch, and logs it before anything runs.
     fn plan(&mut self, progress: &mut Progress) -> Result<(), Failure> {
         let (mut plans, mut records) = (Vec::new(), 0);
+        progress.inputs.clear();
         for (input, id) in self.inputs.iter().zip(&self.input_ids) {
             let planned = guard_driver(|| Ok(input.plan(&progress.tick)?));
             let Some(said) = planned.map_err(|e| (format!("the plan of {id}"), e))? else { continue };
             records += said.records.unwrap_or(0);
+            if self.control.bus.is_listened() {
+                let (records, description) = (said.records, said.description.clone());
+                progress.inputs.push(InputInfo { id: id.clone(), records, description, lag: input.lag() });
+            }
             if self.is_logged() {
                 let PlannedInput { records, description, plan } = said;
                 plans.push(InputPlan { input: id.clone(), records, description, plan });
@@ -305,7 +313,14 @@ impl Runner {
             keeper.settled(&self.sc, &self.inputs);
             self.control.shared().status.durable = Some(keeper.status());
         }
-        self.control.bus.post(|| StreamingEvent::BatchCompleted(progress.info(clock.nanos())));
+        self.control.bus.post(|| {
+            let mut info = progress.info(clock.nanos());
+            for known in &mut info.inputs {
+                let own = self.inputs.iter().zip(&self.input_ids).find(|(_, id)| **id == known.id);
+                known.lag = own.map_or(Vec::new(), |(input, _)| input.lag());
+            }
+            StreamingEvent::BatchCompleted(info)
+        });
     }
 
     /// Settles a batch that was applied, and forgets. How many records its operators skipped.
@@ -320,7 +335,11 @@ impl Runner {
             status.last_batch.unwrap_or(t)
         };
         self.nodes.iter().for_each(|n| n.forget(newest));
-        self.skips.iter().map(|s| s.take(t)).sum()
+        if self.skips.is_empty() {
+            return 0;
+        }
+        let reach = self.nodes.iter().map(|n| n.meta().remembers()).max().unwrap_or_default();
+        self.skips.iter().map(|s| s.take(t, newest - reach)).sum()
     }
     /// The stream is over: what was done is made durable.
     pub(crate) fn finish(&mut self) {
@@ -417,6 +436,7 @@ impl Progress {
             records: self.records,
             scheduling_delay_us: self.scheduling_delay_us,
             processing_us: (now - self.begun) / 1000,
+            inputs: self.inputs.clone(),
             outputs: self.outputs.iter().flatten().cloned().collect(),
             coalesced: self.coalesced,
             attempt: self.attempt,

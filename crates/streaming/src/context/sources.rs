@@ -11,7 +11,7 @@ use crate::{
 };
 use std::sync::{Arc, atomic::Ordering::Relaxed, mpsc::Receiver as Channel};
 use winterbourne_base::SparkConf;
-use winterbourne_engine::{BoxError, Data, Rdd, Site, Text, Wire};
+use winterbourne_engine::{BoxError, Data, MemoryUse, Rdd, Site, Text, Wire};
 
 impl StreamingContext {
     /// Lines of UTF-8 text from a TCP server, which this connects to as a client. Lines end at `\n`, `\r\n` or `\r`; bytes
@@ -53,10 +53,12 @@ impl StreamingContext {
         again: Result<(), &'static str>,
     ) -> DStream<T> {
         let control = &self.inner.control;
-        let settings = receive::Settings::of(self.sc.conf(), self.inner.batch).unwrap_or_else(|e| {
+        let mut settings = receive::Settings::of(self.sc.conf(), self.inner.batch).unwrap_or_else(|e| {
             self.graph().wrong(site, e.to_string());
             receive::Settings::of(&SparkConf::empty(), self.inner.batch).expect("the defaults are good")
         });
+        // A buffer larger than what all parts of the program have together would bound nothing.
+        settings.buffer_bytes = settings.buffer_bytes.min(self.sc.memory_status().budget / 4).max(1);
         let bus = control.bus.clone();
         let setup = receive::Setup {
             id: self.inner.receivers.fetch_add(1, Relaxed),
@@ -67,6 +69,7 @@ impl StreamingContext {
             bell: control.bell.clone(),
         };
         let stream = ReceiverStream::new(setup, Box::new(receiver));
+        stream.counts_for(self.sc.hold_memory(MemoryUse::Received));
         add_input(self, kind, site, param, ReceiverInput { stream, site, again })
     }
     /// The RDDs of a queue, one per batch; nothing while it is empty. The stream ends when the queue is closed and

@@ -3,28 +3,45 @@ use super::DStream;
 use crate::graph::{StreamMeta, StreamOp};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, atomic::Ordering::Relaxed},
 };
 use winterbourne_base::{Time, time::milliseconds};
 use winterbourne_engine::{BoxError, CHUNK, Chunk, Data, Error, Flow, OnBadRecord, Rdd, Result, Site, at};
 
-/// What a `try_` operator left out, by batch and partition: two outputs that compute the same partition count it once.
+/// What a `try_` operator left out, by batch and partition: a partition that is computed again, for another output or for
+/// a window in a later batch, counts once.
 #[derive(Default)]
-pub(crate) struct Skips(Mutex<BTreeMap<Time, BTreeMap<usize, u64>>>);
+pub(crate) struct Skips(Mutex<Left>);
+#[derive(Default)]
+struct Left {
+    new: BTreeMap<Time, BTreeMap<usize, u64>>,
+    /// Of batches that somebody may still look back on.
+    counted: BTreeSet<(Time, usize)>,
+}
 impl Skips {
-    fn put(&self, t: Time, partition: usize, n: u64) {
-        self.0.lock().expect("plain map").entry(t).or_default().insert(partition, n);
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.0.lock().expect("plain maps")
     }
-    /// What was left out until the batch of t, in earlier ones that only a window has read now too; forgotten afterwards.
-    pub(crate) fn take(&self, t: Time) -> u64 {
-        let mut all = self.0.lock().expect("plain map");
-        let later = all.split_off(&(t + milliseconds(1)));
-        std::mem::replace(&mut *all, later).values().flat_map(BTreeMap::values).sum()
+    fn put(&self, t: Time, partition: usize, n: u64) {
+        let mut left = self.left();
+        if !left.counted.contains(&(t, partition)) {
+            left.new.entry(t).or_default().insert(partition, n);
+        }
+    }
+    /// What was left out until the batch of t, in earlier ones that only a window has read now too. Nobody looks back
+    /// on `oldest` and before any more.
+    pub(crate) fn take(&self, t: Time, oldest: Time) -> u64 {
+        let left = &mut *self.left();
+        let later = left.new.split_off(&(t + milliseconds(1)));
+        let now = std::mem::replace(&mut left.new, later);
+        left.counted.extend(now.iter().flat_map(|(t, parts)| parts.keys().map(|p| (*t, *p))));
+        left.counted = left.counted.split_off(&(oldest + milliseconds(1), 0));
+        now.values().flat_map(BTreeMap::values).sum()
     }
     /// Forgets the batch of t, which was set aside.
     pub(crate) fn discard(&self, t: Time) {
-        self.0.lock().expect("plain map").remove(&t);
+        self.left().new.remove(&t);
     }
 }
 

@@ -7,6 +7,7 @@
 //! [`plan`]: Input::plan
 //! [`read`]: Input::read
 mod constant;
+mod estimator;
 mod files;
 mod node;
 mod queue;
@@ -14,6 +15,7 @@ mod rate;
 mod receiver;
 
 pub(crate) use constant::ConstantInput;
+pub use estimator::RateEstimator;
 pub use files::{FileCounts, FileStreamOptions, StreamFile};
 pub(crate) use node::{InputNode, Measured, PlannedInput, add_input};
 pub(crate) use queue::QueueInput;
@@ -73,6 +75,32 @@ pub struct BatchMeasure {
     pub scheduling_delay_us: u64,
 }
 
+/// How far an input is behind its source, in one part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputLag {
+    /// The part, by the source's name for it: a partition of a topic, say.
+    pub part: String,
+    /// Records that are there and in no batch yet.
+    pub records: u64,
+    /// The time of the newest record that was read, by the source's time stamps: how fresh the results are.
+    pub newest: Option<Time>,
+}
+impl InputLag {
+    /// How far it is behind in time at `now`: nothing, if all that is there was planned; else how old the newest record is
+    /// that was read. None before the first one.
+    ///
+    /// ```
+    /// use winterbourne_streaming::{InputLag, Time, seconds};
+    /// let now = Time::from_millis(90_000);
+    /// let lag = |records| InputLag { part: "clicks-3".into(), records, newest: Some(now - seconds(20)) };
+    /// assert_eq!(lag(7).behind(now), Some(seconds(20)));
+    /// assert_eq!(lag(0).behind(now), Some(seconds(0)));
+    /// ```
+    pub fn behind(&self, now: Time) -> Option<Duration> {
+        if self.records == 0 { Some(Duration::ZERO) } else { Some(now - self.newest?) }
+    }
+}
+
 /// Tells the present state of a receiver.
 pub type ReceiverWatch = Box<dyn Fn() -> ReceiverInfo + Send + Sync>;
 
@@ -130,6 +158,10 @@ pub trait Input<T: Data>: Send + 'static {
     /// `settle`, and only where there is a checkpoint directory.
     fn retire(&mut self, plan: Self::Plan) {
         drop(plan);
+    }
+    /// How far it is behind its source, for listeners: asked after `plan`, and again when the batch is done.
+    fn lag(&self) -> Vec<InputLag> {
+        Vec::new()
     }
     /// Whether its records can be had again after a restart.
     ///

@@ -1,5 +1,5 @@
 //! [`InputNode`]: an input as the batch loop sees it, and the stream node it feeds.
-use super::{BatchMeasure, Input, Planned, ReceiverWatch, Supply, Tick};
+use super::{BatchMeasure, Input, InputLag, Planned, ReceiverWatch, Supply, Tick};
 use crate::{
     DStream, StreamingContext,
     durable::Durable,
@@ -58,6 +58,7 @@ pub(crate) trait InputNode: Send + Sync {
     fn put_back(&self, t: Time) -> bool;
     /// Lets go of what was set aside for t.
     fn discard(&self, t: Time);
+    fn lag(&self) -> Vec<InputLag>;
     fn supply(&self) -> Supply;
     fn stop(&self);
     fn join(&self, clock: &dyn Clock, deadline: Option<Time>);
@@ -204,6 +205,9 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
         let gone = self.desk().aside.remove(&t);
         drop(gone);
         self.settle(t);
+    }
+    fn lag(&self) -> Vec<InputLag> {
+        self.desk().input.lag()
     }
     fn supply(&self) -> Supply {
         self.desk().input.supply()

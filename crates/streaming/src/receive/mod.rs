@@ -51,7 +51,7 @@ pub use info::{ReceiverEvent, ReceiverInfo, ReceiverState};
 pub use intake::{Intake, Stopped, StoreError, Tolerated};
 pub(crate) use logged::{Content, Logged};
 pub use receiver::Receiver;
-pub(crate) use setup::{Settings, Setup};
+pub(crate) use setup::{Backpressure, Settings, Setup};
 pub use socket::SocketReceiver;
 pub(crate) use stream::ReceiverStream;
 

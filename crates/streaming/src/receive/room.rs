@@ -2,21 +2,41 @@
 
 use std::collections::VecDeque;
 
+use winterbourne_engine::MemoryHold;
+
+/// The memory budget is told of changes as large as this.
+const TOLD: u64 = 64 << 10;
+
 /// The bytes a stream holds, their bound, and who waits for some to leave.
 ///
 /// INVARIANT: `held` exceeds `bound` only by a single entry larger than the bound, which came in alone.
-#[derive(Debug)]
 pub(super) struct Room {
     bound: u64,
     held: u64,
     /// Tickets of those who wait, first come first served: otherwise small entries would keep a large one out for ever.
     queue: VecDeque<u64>,
     next_ticket: u64,
+    /// The share of the memory budget, where there is one.
+    hold: Option<MemoryHold>,
 }
 
 impl Room {
     pub(super) fn new(bound: u64) -> Self {
-        Self { bound, held: 0, queue: VecDeque::new(), next_ticket: 0 }
+        Self { bound, held: 0, queue: VecDeque::new(), next_ticket: 0, hold: None }
+    }
+
+    /// From now on what is held counts here too.
+    pub(super) fn count(&mut self, hold: MemoryHold) {
+        self.hold = Some(hold);
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        if let Some(hold) = &mut self.hold
+            && (self.held == 0 || self.held.abs_diff(hold.bytes()) >= TOLD)
+        {
+            hold.set(self.held);
+        }
     }
 
     pub(super) fn held(&self) -> u64 {
@@ -52,6 +72,7 @@ impl Room {
 
     pub(super) fn leave(&mut self, bytes: u64) {
         self.held = self.held.saturating_sub(bytes);
+        self.tell();
     }
 
     pub(super) fn is_awaited(&self) -> bool {
@@ -62,6 +83,7 @@ impl Room {
         let after = self.held.checked_add(bytes).filter(|after| self.held == 0 || *after <= self.bound);
         if let Some(after) = after {
             self.held = after;
+            self.tell();
         }
         after.is_some()
     }
@@ -70,6 +92,7 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use winterbourne_engine::MemoryUse;
 
     #[test]
     fn takes_what_fits_and_one_that_never_would() {
@@ -88,6 +111,25 @@ mod tests {
             assert!(held == 0 || room.enter(held));
             assert_eq!(room.enter(bytes), expect, "{held} {bytes}");
         }
+    }
+
+    #[test]
+    fn the_budget_is_told() {
+        let conf = winterbourne_base::SparkConf::empty().set_app_name("room");
+        let sc = winterbourne_engine::SparkContext::new(conf).unwrap();
+        let counted = || sc.memory_status().used_by(MemoryUse::Received);
+        let mut room = Room::new(1 << 20);
+        room.count(sc.hold_memory(MemoryUse::Received));
+        assert!(room.enter(100));
+        assert_eq!(counted(), 0, "a little is not worth it");
+        assert!(room.enter(TOLD));
+        assert_eq!(counted(), TOLD + 100);
+        room.leave(TOLD);
+        room.leave(100);
+        assert_eq!(counted(), 0);
+        assert!(room.enter(2 * TOLD));
+        drop(room);
+        assert_eq!(counted(), 0);
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub(crate) struct Backpressure {
 }
 
 impl Backpressure {
-    fn of(conf: &SparkConf) -> Result<Option<Self>, ConfError> {
+    pub(crate) fn of(conf: &SparkConf) -> Result<Option<Self>, ConfError> {
         // The only estimator is pid; the registry refuses others.
         let _: String = conf.value(keys::BACKPRESSURE_RATE_ESTIMATOR)?;
         let settings = Self {

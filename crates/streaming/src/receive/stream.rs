@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use winterbourne_base::clock::Bell;
 use winterbourne_base::time::milliseconds;
 use winterbourne_base::{Time, thread};
-use winterbourne_engine::{Data, Wire};
+use winterbourne_engine::{Data, MemoryHold, Wire};
 
 use super::buffer::Buffer;
 use super::intake::StoreError;
@@ -66,6 +66,11 @@ impl<T: Data> ReceiverStream<T> {
         let thread = thread::spawn(&format!("receiver-{}", self.id()), move || run::run(&stream))?;
         state.thread = Some(thread);
         Ok(())
+    }
+
+    /// What is held counts against the memory budget from now on.
+    pub(crate) fn counts_for(&self, hold: MemoryHold) {
+        self.lock().room.count(hold);
     }
 
     /// Forgets blocks and lets waiting receivers go on. Ids that are not allocated are ignored. What the log has of them

@@ -17,10 +17,15 @@ use super::{
 use hashbrown::{HashTable, hash_table::Entry};
 use std::ops::Range;
 use winterbourne_base::{Time, failpoint};
-use winterbourne_engine::{Key, Text, Wire, detach, hash};
+use winterbourne_engine::{Key, Text, Wire, detach, hash, heap_of};
 
 /// Fewer free slots than this are not worth moving the others.
 const SPARE: usize = if cfg!(test) { 4 } else { 1024 };
+
+/// Slots that are looked at to weigh all.
+const SAMPLE: usize = 16;
+/// Every so many batches they are looked at, however few keys came or went: states grow too.
+const OFTEN: u32 = 16;
 
 /// No slot: memory ends before there are so many.
 const NONE: u32 = u32::MAX;
@@ -58,6 +63,10 @@ pub(crate) struct Part<K, S> {
     pub(super) frozen: Option<Box<Frozen<S>>>,
     /// When keys time out, if they do.
     pub(super) due: Option<Due>,
+    /// What a slot owns on average, and how many there were when that was found out.
+    heap_of_a_slot: u64,
+    weighed_at: usize,
+    weighings: u32,
 }
 
 impl<K, S> Default for Part<K, S> {
@@ -71,6 +80,9 @@ impl<K, S> Default for Part<K, S> {
             stored: Bits::default(),
             frozen: None,
             due: None,
+            heap_of_a_slot: 0,
+            weighed_at: 0,
+            weighings: 0,
         }
     }
 }
@@ -80,6 +92,22 @@ impl<K: Key, S: Wire> Part<K, S> {
     pub(super) fn clear(&mut self) {
         let due = self.due.as_ref().map(Due::anew);
         *self = Part { due, ..Part::default() };
+    }
+    /// What it weighs in memory, in bytes. What keys and states own is estimated from a few of them, again whenever there
+    /// are an eighth more or fewer, and from time to time.
+    pub(super) fn weight(&mut self) -> u64 {
+        let slots = self.slots.len();
+        self.weighings = (self.weighings + 1) % OFTEN;
+        if self.weighings == 0 || slots.abs_diff(self.weighed_at) > self.weighed_at / 8 {
+            let step = (slots / SAMPLE).max(1);
+            let heap = |slot: &Slot<K, S>| heap_of(&slot.key) + slot.cell.state.as_ref().map_or(0, heap_of);
+            let few = self.slots.iter().step_by(step);
+            let (sum, n) = few.fold((0, 0), |(sum, n), slot| (sum + heap(slot), n + 1));
+            (self.heap_of_a_slot, self.weighed_at) = (sum / n.max(1), slots);
+        }
+        let table = self.index.capacity() * 8 / 7 * (size_of::<u32>() + 1);
+        let dense = self.slots.capacity() * size_of::<Slot<K, S>>() + self.free.capacity() * size_of::<u32>();
+        (table + dense) as u64 + self.heap_of_a_slot * slots as u64
     }
     /// How many keys have a state.
     pub(super) fn len(&self) -> usize {

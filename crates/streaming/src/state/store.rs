@@ -13,7 +13,7 @@ use std::sync::{
     },
 };
 use winterbourne_base::{Duration, Time, failpoint};
-use winterbourne_engine::{Error, Key, Rdd, Result, Site, SparkContext, Wire};
+use winterbourne_engine::{Error, Key, MemoryHold, MemoryUse, Rdd, Result, Site, SparkContext, Wire};
 
 /// One attempt at a batch. Whoever holds one of an attempt that is over is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +60,8 @@ pub(super) struct Held<K, S> {
     attempt: u64,
     /// Whether that one is to stay, once known.
     outcome: Option<bool>,
+    /// What it weighs, as part of the memory budget.
+    hold: MemoryHold,
 }
 impl<K: Key, S: Wire> Held<K, S> {
     /// Carries out what settling said.
@@ -70,6 +72,7 @@ impl<K: Key, S: Wire> Held<K, S> {
             None => return,
         }
         self.part.tidy();
+        self.hold.set(self.part.weight());
     }
 }
 
@@ -97,7 +100,13 @@ impl<K: Key, S: Wire> Clone for Store<K, S> {
 impl<K: Key, S: Wire> Store<K, S> {
     pub(crate) fn new(kind: &'static str, site: Site, sc: &SparkContext, partitions: usize) -> Self {
         let locked = || Locked {
-            held: Mutex::new(Held { part: Part::default(), is_awaited: false, attempt: 0, outcome: None }),
+            held: Mutex::new(Held {
+                part: Part::default(),
+                is_awaited: false,
+                attempt: 0,
+                outcome: None,
+                hold: sc.hold_memory(MemoryUse::State),
+            }),
             wanted: 0.into(),
             calm: Condvar::new(),
         };

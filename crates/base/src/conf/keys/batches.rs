@@ -54,7 +54,8 @@ keys! {
     }
 
     /// How often a window by inverse is made anew from all that is in it, each partition in its turn, so that roundings of
-    /// floating-point numbers do not add up. 0 is never.
+    /// floating-point numbers do not add up: a sum of a window of B batches is off by at most 2 N + 2 B roundings (half a
+    /// unit in the last place) of the largest sum on the way, where N is this number. 0 is never.
     WINDOW_RECOMPUTE_EVERY: u64 = "spark.streaming.window.recomputeEvery" {
         default: Some("1000"), unit: Unit::Of("slides")
     }

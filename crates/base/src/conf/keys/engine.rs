@@ -44,15 +44,18 @@ keys! {
     /// The most that one action may bring back to the driver; 0 lifts the limit.
     DRIVER_MAX_RESULT_SIZE: Bytes = "spark.driver.maxResultSize" { no_effect: super::LATER, default: Some("1g") }
 
-    /// Share of the memory budget that execution and cached blocks use together.
-    MEMORY_FRACTION: f64 = "spark.memory.fraction" { no_effect: super::LATER, default: Some("0.6"), rule: Rule::Fraction }
+    /// The memory budget of a context: what cached blocks, shuffles, sorts and groups, received blocks and state take
+    /// together. Whoever wants more goes to disk. The process needs some memory beside it.
+    MEMORY_SIZE: Option<Bytes> = "spark.memory.size" { unset: "`spark.memory.fraction` of what the machine or the cgroup has" }
 
-    /// Share of that memory that cached blocks keep when execution wants it.
-    MEMORY_STORAGE_FRACTION: f64 = "spark.memory.storageFraction" { no_effect: super::LATER, default: Some("0.5"), rule: Rule::Fraction }
+    /// Share of the machine's (or the cgroup's) memory that the budget is, unless `spark.memory.size` says so itself.
+    MEMORY_FRACTION: f64 = "spark.memory.fraction" { default: Some("0.6"), rule: Rule::Fraction }
 
-    /// The most that cached blocks take in memory, together. What was not used for longest makes room: it goes to disk, if
-    /// its storage level has one, and is computed again otherwise.
-    MEMORY_STORAGE_SIZE: Option<Bytes> = "spark.memory.storageSize" { unset: "no limit" }
+    /// Share of the budget that cached blocks keep when tasks want memory.
+    MEMORY_STORAGE_FRACTION: f64 = "spark.memory.storageFraction" { default: Some("0.5"), rule: Rule::Fraction }
+
+    /// Whether what is spilled is compressed (LZ4).
+    SHUFFLE_SPILL_COMPRESS: bool = "spark.shuffle.spill.compress" { default: Some("true") }
 
     /// Whether blocks cached in serialised form, or on disk, and checkpoints are compressed (LZ4).
     RDD_COMPRESS: bool = "spark.rdd.compress" { default: Some("false") }

@@ -118,7 +118,6 @@ const ENTRIES: &[Entry] = &[
     },
     key::<String>("spark.io.compression.codec", Some("lz4"), "Codec of blocks and shuffles.", SERIAL),
     key::<bool>("spark.shuffle.compress", Some("true"), "Whether shuffle files are compressed.", SHUFFLE),
-    key::<bool>("spark.shuffle.spill.compress", Some("true"), "Whether spilled data is compressed.", SHUFFLE),
     key::<bool>("spark.shuffle.service.enabled", Some("false"), "Whether a service keeps shuffle files.", SHUFFLE),
     key::<String>("spark.shuffle.manager", Some("sort"), "How shuffles are done.", SHUFFLE),
     Entry {

@@ -1,4 +1,5 @@
-//! The word count of a stream in which nothing happens: what a batch costs by itself, without and with a batch log.
+//! Streams in which nothing happens: what a batch costs by itself. The word count, without and with a batch log; and a
+//! graph of 200 streams with 20 outputs.
 use crate::{
     Out, Result,
     args::Args,
@@ -48,6 +49,9 @@ pub(super) fn run(args: &Args, out: Out) -> Result {
         if args.wants("empty_batch_log") {
             out(measured(args, "empty_batch_log", 2_000, Some(Scratch::new(args)?))?);
         }
+        if args.wants("graph_200") {
+            out(graph(args, "graph_200", 2_000)?);
+        }
     }
     Ok(())
 }
@@ -83,4 +87,27 @@ fn measured(args: &Args, variant: &str, n: u64, log: Option<Scratch>) -> Result<
             .more("longest_sync_us", d.longest_sync_us)
             .more("checkpoints", d.checkpoints),
     })
+}
+
+/// Twenty chains of ten streams each over one input, with an output at the end of each.
+fn graph(args: &Args, variant: &str, n: u64) -> Result<Row> {
+    let threads = args.threads();
+    let ssc = StreamingContext::new(&context(threads)?, milliseconds(1))?;
+    let outputs = Arc::<AtomicU64>::default();
+    let lines = ssc.input_stream("empty", Empty);
+    for _ in 0..20 {
+        let mut numbers = lines.map(|line| line.len());
+        for i in 0..7 {
+            numbers = if i % 2 == 0 { numbers.filter(move |n| n % 7 != i) } else { numbers.map(|n| n + 1) };
+        }
+        let (sums, seen) = (numbers.map(|n| (n % 10, n)).reduce_by_key(|a, b| a + b), outputs.clone());
+        sums.foreach_rdd(move |sums, _| {
+            seen.fetch_add(1 + sums.count()?, Relaxed);
+            Ok(())
+        });
+    }
+    let mut run = ssc.start_stepped()?;
+    let (batches, laps) = laps(args.n.unwrap_or(n), || Ok(run.step().map(drop)?))?;
+    let row = Row::new("W5", variant, threads, batches, laps.spent).result("outputs", outputs.load(Relaxed));
+    Ok(row.more("batch_us", laps.us_p50).more("cpu_us_a_batch", laps.spent.cpu_s * 1e6 / batches as f64))
 }
