@@ -20,7 +20,7 @@ use winterbourne_engine::{BoxError, CHUNK, Chunk, Flow, Rdd, Shape, Site, SparkC
 
 /// How long one look at the client may wait; between two of them a task looks whether it is cancelled.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long a partition that was at its end may stay silent before it is asked again.
+/// How long a partition that said it is at its end may stay silent before that is believed.
 const SILENT: Duration = Duration::from_millis(10);
 /// A chunk is closed when its bytes exceed this.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -139,6 +139,17 @@ impl Readers {
     }
 }
 
+/// What the end of a partition said of the range.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quiet {
+    /// It did not come, or records came since.
+    Not,
+    /// Old news, or from a broker that does not know yet how far the partition goes, as a new leader may.
+    Old,
+    /// All of the range was passed, unless records are on their way that were sent before.
+    Over,
+}
+
 /// One way through one range.
 struct Pass {
     readers: Arc<Readers>,
@@ -183,12 +194,12 @@ impl Pass {
         }
         let (mut bytes, mut drafts) = (Gathered::default(), Vec::with_capacity(CHUNK.min(self.range.count() as usize)));
         let begun = SystemClock.nanos();
-        let (mut last, mut old_end) = (None, false);
+        let (mut last, mut quiet) = (None, Quiet::Not);
         while !self.finished && drafts.len() < CHUNK && bytes.len() < CHUNK_BYTES {
             let reader = self.reader.as_mut().expect("taken above");
-            match reader.poll(if old_end { SILENT } else { LOOK })? {
+            match reader.poll(if quiet == Quiet::Not { LOOK } else { SILENT })? {
                 Polled::Record(r) => {
-                    old_end = false;
+                    quiet = Quiet::Not;
                     let offset = r.offset();
                     if offset >= self.range.until {
                         // It was read ahead, and belongs to a later range: the reader is sent back to it.
@@ -209,13 +220,15 @@ impl Pass {
                     self.next = offset + 1;
                     self.finished = self.next >= self.range.until;
                 }
-                // SUBTLE: every range ends at or before the end there was when it was planned. A look that began after
-                // that and found the end has passed all of the range; one that began before says nothing.
-                Polled::End if self.sought => self.finished = true,
-                Polled::End => old_end = true,
-                Polled::Nothing(_) if old_end => {
+                // SUBTLE: the last offsets of a range may have no record. Its end is then known by the end of the
+                // partition, if that was asked for in this pass, and was not before the range's.
+                Polled::End(end) if self.sought && end >= self.range.until => quiet = Quiet::Over,
+                Polled::End(_) => quiet = Quiet::Old,
+                Polled::Nothing(_) if quiet == Quiet::Over => self.finished = true,
+                Polled::Nothing(_) if quiet == Quiet::Old => {
+                    check()?;
                     self.seek()?;
-                    old_end = false;
+                    quiet = Quiet::Not;
                 }
                 Polled::Nothing(said) => {
                     last = said.or(last);

@@ -2,12 +2,12 @@
 use super::{Said, create, failed};
 use crate::{Error, KafkaParams, TopicPartition};
 use rdkafka::{
-    Message as _, Offset, TopicPartitionList,
+    Message as _, Offset, TopicPartitionList, bindings,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
 };
-use std::time::Duration;
+use std::{ffi::CString, time::Duration};
 
 pub(crate) struct Reader {
     consumer: BaseConsumer<Said>,
@@ -20,8 +20,8 @@ pub(crate) struct Reader {
 /// What came.
 pub(crate) enum Polled<'a> {
     Record(Borrowed<'a>),
-    /// There was nothing behind the last record when the broker looked.
-    End,
+    /// There was nothing behind the last record when the broker looked; where the partition ended by its latest answer.
+    End(i64),
     /// Nothing, for now; what the client said.
     Nothing(Option<String>),
     /// The offset that is wanted does not exist.
@@ -77,6 +77,24 @@ impl Reader {
         self.position = Some(offset);
         Ok(())
     }
+    /// Where the partition ends, by the latest answer to a request for records; below every offset if there was none.
+    fn end_seen(&self) -> i64 {
+        let Ok(topic) = CString::new(self.partition.topic.as_str()) else { return -1 };
+        let (mut first, mut end) = (-1, -1);
+        let client = self.consumer.client().native_ptr();
+        // SAFETY: the client lives as long as the consumer, which is borrowed; the name ends with NUL and lives until the
+        // call returns; the two numbers are written to, and nothing else.
+        let code = unsafe {
+            bindings::rd_kafka_get_watermark_offsets(
+                client,
+                topic.as_ptr(),
+                self.partition.partition,
+                &raw mut first,
+                &raw mut end,
+            )
+        };
+        if code == bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR { end } else { -1 }
+    }
     /// What comes next, within `wait`.
     pub(crate) fn poll(&mut self, wait: Duration) -> Result<Polled<'_>, Error> {
         use RDKafkaErrorCode as Code;
@@ -86,7 +104,7 @@ impl Reader {
                 self.position = Some(m.offset() + 1);
                 Ok(Polled::Record(Borrowed(m)))
             }
-            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Polled::End),
+            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Polled::End(self.end_seen())),
             Some(Err(KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange))) => {
                 self.position = None;
                 Ok(Polled::OutOfRange)
