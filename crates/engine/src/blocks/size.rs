@@ -57,6 +57,16 @@ impl Visit for Sum<'_> {
     }
 }
 
+/// What the allocator adds to a thing on the heap.
+pub(crate) const HEADER: usize = 16;
+
+/// What the records of a chunk weigh for a task that takes them in, with what the allocator adds: one thing on the heap for
+/// each record that may have one.
+pub(crate) fn for_task<T: Wire>(chunk: &Chunk<T>) -> u64 {
+    let added = if std::mem::needs_drop::<T>() { HEADER * chunk.len() } else { 0 };
+    of(chunk, walked::<T>) + added as u64
+}
+
 /// What the records of a chunk weigh.
 pub(crate) fn of<T: Data>(chunk: &Chunk<T>, heap: Heap<T>) -> u64 {
     let records = chunk.as_slice();

@@ -93,7 +93,7 @@ impl<R: Data> Filling<R> {
     }
     /// What a chunk will weigh as rows.
     pub(crate) fn weigh<T: Wire>(&self, chunk: &Chunk<T>) -> u64 {
-        size::of(chunk, size::walked::<T>) + (size_of::<R>().saturating_sub(size_of::<T>()) * chunk.len()) as u64
+        size::for_task(chunk) + (size_of::<R>().saturating_sub(size_of::<T>()) * chunk.len()) as u64
     }
     /// Records of this weight were added.
     pub(crate) fn added(&mut self, bytes: u64) -> Result<()> {

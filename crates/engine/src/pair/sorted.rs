@@ -36,7 +36,7 @@ impl<K: SortKey, V: Wire> Sorted<K, V> {
         let mut grant = Grant::new(&task.around.memory);
         flow.each(|c: Chunk<(K, V)>| {
             at(site);
-            bytes += size::of(&c, size::walked::<(K, V)>);
+            bytes += size::for_task(&c);
             if std::mem::needs_drop::<K>() {
                 c.for_each(|(k, v)| all.push((detach::value(k), v)));
             } else {

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     CHUNK, Chunk, Data, Key, Task, Wire,
-    blocks::size,
+    blocks::size::{self, HEADER},
     memory::{Grant, Memory},
 };
 use std::{mem::size_of, sync::Arc};
@@ -14,8 +14,6 @@ use std::{mem::size_of, sync::Arc};
 const SAMPLE: usize = 16;
 /// Fewer keys are not looked at: they weigh little, and a table may have that much.
 const FEW: usize = 64;
-/// What the allocator adds to a thing on the heap.
-const HEADER: usize = 16;
 /// Accumulators are weighed again once so much was put in, or half of what they weighed.
 const STEP: u64 = 256 << 10;
 
@@ -61,9 +59,9 @@ impl<K: Key, C: Data> Tabled<K, C> {
             Grows::Never => 0,
             Grows::ByInput(value) => {
                 let others = size_of::<T>().saturating_sub(value) * chunk.len();
-                in_vectors(size::of(chunk, size::walked::<T>).saturating_sub(others as u64))
+                in_vectors(size::for_task(chunk).saturating_sub(others as u64))
             }
-            Grows::Freely => size::of(chunk, size::walked::<T>),
+            Grows::Freely => size::for_task(chunk),
         }
     }
     /// Whether the table may stay as it is, now that a chunk was added of which so much is kept.
@@ -97,7 +95,7 @@ impl<K: Key, C: Data> Tabled<K, C> {
             Grows::ByInput(_) => heap += self.since + (n * HEADER) as u64,
             Grows::Freely => {
                 if self.since >= STEP.max(self.owned / 2) {
-                    self.owned = self.table.rows().map(|r| (self.heap)(&r.1.1)).sum();
+                    self.owned = self.table.rows().map(|r| (self.heap)(&r.1.1) + HEADER as u64).sum();
                     self.since = 0;
                 }
                 heap += self.owned + self.since;
