@@ -32,6 +32,20 @@ fn set(_: i32) -> bool {
     false
 }
 
+/// Gives freed memory back to the system now, whatever [`keep_freed`] says: for a process that has just written to disk what
+/// it had no room for. Takes some milliseconds where much was freed. Only the GNU C library has this.
+///
+/// ```
+/// winterbourne_base::memory::give_back();
+/// ```
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim takes a number and locks the allocator itself; it may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The memory that this process may use, in bytes: the machine's, or less if a control group of Linux limits it. `None`
 /// where the system does not say.
 ///

@@ -40,6 +40,8 @@ pub(crate) struct Memory {
     peak: AtomicU64,
     pub(crate) spills: AtomicU64,
     pub(crate) spilled: AtomicU64,
+    /// What was freed by spilling, and may lie in the allocator.
+    freed: AtomicU64,
     blocks: OnceLock<Weak<Blocks>>,
     scratch: Arc<Scratch>,
     compress: bool,
@@ -65,6 +67,7 @@ impl Memory {
             peak: AtomicU64::new(0),
             spills: AtomicU64::new(0),
             spilled: AtomicU64::new(0),
+            freed: AtomicU64::new(0),
             blocks: OnceLock::new(),
             scratch,
             compress,
@@ -210,6 +213,16 @@ impl Grant {
         if bytes > 0 {
             self.memory.sub(MemoryUse::Execution, bytes);
         }
+    }
+    /// What it was granted for has gone to disk and is dropped: gives everything back, and what was freed to the system,
+    /// now and then.
+    pub(crate) fn has_spilled(&mut self) {
+        let Memory { freed, budget, .. } = &*self.memory;
+        if freed.fetch_add(self.bytes, Relaxed) + self.bytes > budget / 8 {
+            freed.store(0, Relaxed);
+            winterbourne_base::memory::give_back();
+        }
+        self.release();
     }
 }
 impl Drop for Grant {

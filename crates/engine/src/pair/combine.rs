@@ -350,7 +350,8 @@ fn combined<K: Key, V: Wire, C: Wire>(
         if !all.fits(kept) {
             let buckets = into_buckets(all.take().into_iter(), router)?;
             runs.push(spilled(&buckets, codec, all.memory())?);
-            all.release();
+            drop(buckets);
+            all.has_spilled();
         }
         Ok(())
     })?;

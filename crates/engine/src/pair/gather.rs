@@ -100,7 +100,7 @@ impl<K: Key, C: Data, P: Wire> Gather<K, C, P> {
         run.push(&some)?;
         run.cut()?;
         self.runs.push(run.end()?);
-        self.tabled.release();
+        self.tabled.has_spilled();
         Ok(())
     }
     /// The rows of the table by hash; it is empty afterwards.

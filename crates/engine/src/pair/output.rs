@@ -106,7 +106,7 @@ impl<R: Data> Filling<R> {
         // Emptied and freed: whoever is refused gives back what it has.
         self.buckets.iter_mut().for_each(|bucket| *bucket = Vec::new());
         self.bytes = 0;
-        self.grant.release();
+        self.grant.has_spilled();
         Ok(())
     }
     pub(crate) fn end(mut self) -> Result<Output<R>> {

@@ -45,7 +45,7 @@ impl<K: SortKey, V: Wire> Sorted<K, V> {
             if !grant.ask(in_vectors(bytes) + (all.len() * INDEX) as u64) {
                 disk.push(DiskRun::write(&SortedRun::new(std::mem::take(&mut all), order), grant.memory())?);
                 bytes = 0;
-                grant.release();
+                grant.has_spilled();
             }
             Ok(())
         })?;

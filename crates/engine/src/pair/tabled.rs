@@ -109,9 +109,9 @@ impl<K: Key, C: Data> Tabled<K, C> {
         (self.owned, self.since) = (0, 0);
         table.into_rows().collect()
     }
-    /// Gives back what was granted, after `take`.
-    pub(super) fn release(&mut self) {
-        self.grant.release();
+    /// What `take` took is on disk and gone.
+    pub(super) fn has_spilled(&mut self) {
+        self.grant.has_spilled();
     }
     /// The table, and what it was granted for as long as it lives.
     pub(super) fn into_parts(self) -> (Table<K, C>, Grant) {
