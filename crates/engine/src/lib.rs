@@ -99,6 +99,7 @@ pub use source::{
     binary::PortableDataStream,
     lines::{LineCut, LineCutter},
 };
+pub use spill::PutAway;
 pub use storage_level::{
     DiskOnly, DiskOnly2, DiskOnly3, InvalidStorageLevel, Level, Measured, MemoryAndDisk, MemoryAndDisk2,
     MemoryAndDiskSer, MemoryAndDiskSer2, MemoryOnly, MemoryOnly2, MemoryOnlySer, MemoryOnlySer2, OffHeap, StorageLevel,

@@ -6,7 +6,7 @@ use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
-use winterbourne_engine::{MemoryUse, SparkContext, Text};
+use winterbourne_engine::{SparkContext, Text};
 use winterbourne_streaming::{
     DStream, Error, MapWithStateDStream, RddQueue, State, StateOptions, StateSpec, StreamingContext, StreamingState,
     seconds,
@@ -645,25 +645,4 @@ fn lanes_agree_on_the_state() {
     for lane in run_on_lanes(2, &conf(VOLATILE).set_master("local[1]"), program) {
         assert_eq!(lane.unwrap(), alone);
     }
-}
-/// State is part of the memory budget, and gives its share back.
-#[test]
-fn state_counts_against_the_memory_budget() {
-    let (mut tester, feed, stream) = pairs(VOLATILE);
-    let sc = tester.context().spark_context().clone();
-    let held = || sc.memory_status().used_by(MemoryUse::State);
-    let texts = stream.flat_map(|(_, n)| 0..n).map(|n| (n, "x".repeat(100)));
-    let last = StateSpec::function(|_: &u64, value: Option<String>, kept: &mut State<'_, String>| {
-        kept.update(value.unwrap_or_default());
-    });
-    let seen = tester.output(&texts.map_with_state(last));
-    for n in [1_000, 20_000, 1] {
-        feed.push(vec![('a', n)]);
-        tester.step().unwrap();
-    }
-    // Twenty thousand keys with a hundred bytes each, weighed when the batch behind them came in.
-    let (least, most) = (20_000 * (8 + 24 + 100), 3 * 20_000 * (8 + 24 + 100));
-    assert!((least..most).contains(&held()), "{}", held());
-    drop((tester, feed, stream, texts, seen));
-    assert_eq!(held(), 0);
 }

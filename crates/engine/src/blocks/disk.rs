@@ -4,6 +4,7 @@ use super::{
     frames::{Encoder, Frame, Frames, HEAD, Head, MAGIC, RecordCodec},
 };
 use crate::{Data, Error, Result};
+use serde::Serialize;
 use std::{
     fs::File,
     io::{BufReader, Read, Seek, SeekFrom, Write},
@@ -41,6 +42,10 @@ impl<S: Sink> Writer<S> {
     }
     pub(crate) fn push<T>(&mut self, codec: &RecordCodec<T>, records: &[T]) -> Result<()> {
         (codec.encode)(records, &mut self.encoder).map_err(unstorable)?;
+        if self.encoder.out.len() >= PENDING { self.flush() } else { Ok(()) }
+    }
+    fn push_one<T: Serialize>(&mut self, record: &T) -> Result<()> {
+        self.encoder.push(record).map_err(unstorable)?;
         if self.encoder.out.len() >= PENDING { self.flush() } else { Ok(()) }
     }
     /// Goes on with what was encoded so far.
@@ -139,6 +144,10 @@ impl Growing {
     }
     pub(crate) fn push<T: Data>(&mut self, codec: &RecordCodec<T>, records: &[T]) -> Result<()> {
         self.writer().push(codec, records)
+    }
+    /// A record that is only looked at.
+    pub(crate) fn push_one<T: Serialize>(&mut self, record: &T) -> Result<()> {
+        self.writer().push_one(record)
     }
     /// Ends a part, which can be read by itself: where the next one begins.
     pub(crate) fn cut(&mut self) -> Result<u64> {

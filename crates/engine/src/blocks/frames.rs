@@ -13,6 +13,7 @@
 //! A file begins with eight bytes, `WBBLOCK` and the version 1.
 use super::Damage;
 use crate::{CHUNK, Data, Wire};
+use serde::Serialize;
 use std::{ops::Range, sync::Arc};
 
 /// What a file of frames begins with: the last byte is the version.
@@ -77,7 +78,7 @@ impl Encoder {
     pub(crate) fn new(compress: bool) -> Self {
         Encoder { out: Vec::new(), open: Vec::new(), count: 0, records: 0, compress }
     }
-    pub(crate) fn push<T: Wire>(&mut self, x: &T) -> Result<(), postcard::Error> {
+    pub(crate) fn push<T: Serialize>(&mut self, x: &T) -> Result<(), postcard::Error> {
         self.open = postcard::to_extend(x, std::mem::take(&mut self.open))?;
         self.count += 1;
         self.records += 1;

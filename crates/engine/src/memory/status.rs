@@ -1,6 +1,7 @@
 //! What a user sees of the budget, and what other crates tell it.
 use super::Memory;
-use crate::SparkContext;
+use crate::{PutAway, Result, SparkContext, Wire};
+use serde::Serialize;
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -95,6 +96,31 @@ impl MemoryHold {
         }
         self.bytes = bytes;
     }
+    /// Whether all who use memory for the same purpose use more than half of the budget together: then some of them
+    /// should [put away](MemoryHold::put_away) what they can.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.memory.used(self.by) > self.memory.budget / 2
+    }
+    /// Writes records to a file below `spark.local.dir`, compressed if `spark.shuffle.spill.compress` says so, from which
+    /// they are read as `T`: in the form of serde, what is written may borrow what is read as owned. The hold stays as it
+    /// is; whoever drops the records says so.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{MemoryUse, SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let names = vec!["ann".to_string(), "bob".to_string()];
+    /// let away = sc.hold_memory(MemoryUse::State).put_away::<String>(names.iter().map(String::as_str))?;
+    /// let back: Vec<String> = away.read()?.collect::<Result<Vec<_>, _>>()?.concat();
+    /// assert_eq!(back, names);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the disk says, with the path: [`Error::Spill`](crate::Error::Spill).
+    pub fn put_away<T: Wire>(&self, records: impl IntoIterator<Item = impl Serialize>) -> Result<PutAway<T>> {
+        PutAway::write(&self.memory, records)
+    }
     /// How many bytes are counted.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -140,7 +166,7 @@ impl SparkContext {
     /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
     /// let mut hold = sc.hold_memory(MemoryUse::Received);
     /// hold.set(1 << 20);
-    /// assert_eq!(hold.bytes(), 1 << 20);
+    /// assert!(hold.bytes() == 1 << 20 && !hold.is_over());
     /// assert_eq!(sc.memory_status().used_by(MemoryUse::Received), 1 << 20);
     /// drop(hold);
     /// assert_eq!(sc.memory_status().used(), 0);

@@ -4,7 +4,7 @@ use super::{
     table::{Row, Table},
 };
 use crate::{
-    Chunk, Data, Key, Task, Wire,
+    CHUNK, Chunk, Data, Key, Task, Wire,
     blocks::size,
     memory::{Grant, Memory},
 };
@@ -69,11 +69,19 @@ impl<K: Key, C: Data> Tabled<K, C> {
     /// Whether the table may stay as it is, now that a chunk was added of which so much is kept.
     pub(super) fn fits(&mut self, kept: u64) -> bool {
         let bytes = self.bytes(kept);
-        self.grant.ask(bytes)
+        self.grant.ask(bytes) && !self.outgrows(bytes)
+    }
+    /// Whether the next chunk may make the table twice as large, and that would be too large. While it grows there are two.
+    fn outgrows(&self, bytes: u64) -> bool {
+        let (n, room) = (self.table.len(), self.table.capacity());
+        n >= FEW && n + CHUNK > room && bytes + 2 * self.slots() > self.grant.memory().share()
+    }
+    fn slots(&self) -> u64 {
+        (self.table.capacity() * 8 / 7 * (size_of::<Row<K, C>>() + 1)) as u64
     }
     /// What it weighs, together with the vector that its rows are taken out into.
     fn bytes(&mut self, kept: u64) -> u64 {
-        (self.table.capacity() * 8 / 7 * (size_of::<Row<K, C>>() + 1)) as u64 + self.rows_weigh(kept)
+        self.slots() + self.rows_weigh(kept)
     }
     /// What its rows weigh without it.
     pub(super) fn rows_weigh(&mut self, kept: u64) -> u64 {

@@ -40,7 +40,7 @@ impl<R: Data> RunWriter<R> {
         Ok(Run { file, codec, cuts: cuts.into() })
     }
 }
-fn refused(e: Error, written: u64, memory: &Memory) -> Error {
+pub(super) fn refused(e: Error, written: u64, memory: &Memory) -> Error {
     match e {
         Error::Block { path, source, .. } => Error::Spill { path, written, budget: memory.budget(), source },
         other => other,

@@ -72,7 +72,7 @@ impl<K: Key, S: Wire> Store<K, S> {
                 for Loaded { hash, key, state, touched } in rows.drain(..) {
                     part.put(hash, key, state, touched, clean);
                 }
-            });
+            })
         };
         let mut waiting: Vec<Vec<Loaded<K, S>>> = (0..n).map(|_| Vec::new()).collect();
         let (mut reader, mut seen, mut moved) = (Reader::new(&section.bytes), 0, false);
@@ -91,14 +91,17 @@ impl<K: Key, S: Wire> Store<K, S> {
             moved |= p != section.partition as usize;
             waiting[p].push(loaded);
             if waiting[p].len() == TOGETHER {
-                put(p, &mut waiting[p]);
+                put(p, &mut waiting[p])?;
             }
             seen += 1;
         }
         if seen != section.records {
             return Err(corrupt(seen, "the section ends there"));
         }
-        waiting.iter_mut().enumerate().for_each(|(p, rows)| put(p, rows));
+        for (p, rows) in waiting.iter_mut().enumerate().filter(|(_, rows)| rows.capacity() > 0) {
+            put(p, rows)?;
+            self.ease(p);
+        }
         Ok(moved)
     }
 }
@@ -134,7 +137,7 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
     }
     fn stats(&self) -> StateStats {
         (0..self.partitions()).fold(StateStats::default(), |sum, p| {
-            let (keys, done) = self.between(p, |part| (part.len() as u64, part.pending()));
+            let (keys, done) = self.glance(p);
             StateStats {
                 keys: sum.keys + keys,
                 changed: sum.changed + done.changed,
@@ -148,7 +151,8 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
     fn freeze(&self, sc: &SparkContext, everything: bool) -> Result<()> {
         let store = self.clone();
         let freeze = move |p| {
-            store.between(p, |part| part.freeze(everything));
+            store.between(p, |part| part.freeze(everything))?;
+            store.ease(p);
             Ok(())
         };
         self.in_tasks(sc, "freeze", self.partitions(), freeze)?;
@@ -182,7 +186,7 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
         let decoder = decoder.map_err(|e| self.wrong(e))?;
         // A little more than its share: the hash is not that even.
         let share = stored.records / self.partitions().max(1);
-        (0..self.partitions()).for_each(|p| self.between(p, |part| part.reserve(share + share / 64)));
+        (0..self.partitions()).try_for_each(|p| self.between(p, |part| part.reserve(share + share / 64)))?;
         let (store, time) = (self.clone(), stored.time);
         let taken = self.in_tasks(sc, "load", count, move |i| {
             let section = read(i)?;
@@ -193,7 +197,7 @@ impl<K: Key, S: Wire> Stateful for Store<K, S> {
     }
     fn clear(&self) {
         for p in 0..self.partitions() {
-            self.between(p, Part::clear);
+            self.clear_part(p);
         }
         self.set_seeded(false);
         self.set_mark(None);

@@ -17,7 +17,7 @@ use super::{
 use hashbrown::{HashTable, hash_table::Entry};
 use std::ops::Range;
 use winterbourne_base::{Time, failpoint};
-use winterbourne_engine::{Key, Text, Wire, detach, hash, heap_of};
+use winterbourne_engine::{Key, MemoryHold, PutAway, Result, Text, Wire, detach, hash, heap_of};
 
 /// Fewer free slots than this are not worth moving the others.
 const SPARE: usize = if cfg!(test) { 4 } else { 1024 };
@@ -50,6 +50,13 @@ pub(super) struct Done {
     pub(super) removed: u64,
 }
 
+/// What is on disk of a partition that found no room: a key, its state, and when it was touched, for each slot.
+struct Away<K, S> {
+    slots: PutAway<(K, Option<S>, u64)>,
+    count: usize,
+    pending: Done,
+}
+
 pub(crate) struct Part<K, S> {
     index: HashTable<u32>,
     pub(super) slots: Vec<Slot<K, S>>,
@@ -63,6 +70,8 @@ pub(crate) struct Part<K, S> {
     pub(super) frozen: Option<Box<Frozen<S>>>,
     /// When keys time out, if they do.
     pub(super) due: Option<Due>,
+    /// Instead of index and slots, if they are on disk. Nothing that looks at a slot is called then.
+    away: Option<Away<K, S>>,
     /// What a slot owns on average, and how many there were when that was found out.
     heap_of_a_slot: u64,
     weighed_at: usize,
@@ -80,6 +89,7 @@ impl<K, S> Default for Part<K, S> {
             stored: Bits::default(),
             frozen: None,
             due: None,
+            away: None,
             heap_of_a_slot: 0,
             weighed_at: 0,
             weighings: 0,
@@ -107,11 +117,51 @@ impl<K: Key, S: Wire> Part<K, S> {
         }
         let table = self.index.capacity() * 8 / 7 * (size_of::<u32>() + 1);
         let dense = self.slots.capacity() * size_of::<Slot<K, S>>() + self.free.capacity() * size_of::<u32>();
-        (table + dense) as u64 + self.heap_of_a_slot * slots as u64
+        let old = self.changes.old.capacity() * size_of::<(u32, Cell<S>)>();
+        (table + dense + old) as u64 + self.heap_of_a_slot * (slots + self.changes.old.len()) as u64
+    }
+    pub(super) fn is_away(&self) -> bool {
+        self.away.is_some()
+    }
+    /// Index and slots go to disk. What a batch or a checkpoint has noted of them stays here. If that fails, nothing has
+    /// changed.
+    pub(super) fn put_away(&mut self, hold: &MemoryHold) -> Result<()> {
+        if self.is_away() || self.slots.is_empty() {
+            return Ok(());
+        }
+        let records = self.slots.iter().map(|Slot { key, cell }| (key, &cell.state, cell.touched.as_millis()));
+        let (slots, pending) = (hold.put_away(records)?, self.pending());
+        self.away = Some(Away { slots, count: self.slots.len(), pending });
+        (self.index, self.slots) = (HashTable::new(), Vec::new());
+        Ok(())
+    }
+    /// Index and slots as they were.
+    pub(super) fn bring_back(&mut self) -> Result<()> {
+        let Some(away) = &self.away else { return Ok(()) };
+        let mut slots = Vec::with_capacity(away.count);
+        for some in away.slots.read()? {
+            let slot = |(key, state, touched)| Slot { key, cell: Cell { state, touched: Time::from_millis(touched) } };
+            slots.extend(some?.into_iter().map(slot));
+        }
+        let mut free = Bits::default();
+        free.cover(slots.len());
+        self.free.iter().for_each(|&i| free.set(i));
+        let mut index = HashTable::with_capacity(slots.len());
+        for (i, slot) in (0u32..).zip(&slots).filter(|(i, _)| !free.has(*i)) {
+            // There is room: nothing is hashed again.
+            let hash = hash::of(&slot.key);
+            index.insert_unique(hash, i, |_| hash);
+        }
+        (self.index, self.slots, self.away) = (index, slots, None);
+        Ok(())
     }
     /// How many keys have a state.
     pub(super) fn len(&self) -> usize {
         self.changes.live
+    }
+    /// The same once the batch that was applied is settled like this.
+    pub(super) fn len_after(&self, ok: bool) -> usize {
+        if ok { self.changes.live } else { self.changes.live_before }
     }
     /// The slots of keys, made for those that are new. A new one is on the undo list at once, so that it does not outlive
     /// a batch that fails or gives it no state.
@@ -232,6 +282,9 @@ impl<K: Key, S: Wire> Part<K, S> {
     }
     /// What the batch that is not settled has done so far.
     pub(super) fn pending(&self) -> Done {
+        if let Some(away) = &self.away {
+            return away.pending;
+        }
         let Changes { old, fresh, live, live_before, .. } = &self.changes;
         let added = fresh.iter().filter(|&&i| self.get(i).is_some()).count();
         let changed = old.len() - (fresh.len() - added);

@@ -4,7 +4,11 @@
 //! or come twice; whatever they do, a partition has it once or not at all. Settling only notes the outcome for each
 //! partition: whoever enters it next, mostly a task of the next batch, carries it out, so that no old value is dropped on
 //! the thread of the batch loop.
-use super::{Layout, part::Part, schema::upgrade::Migration};
+use super::{
+    Layout,
+    part::{Done, Part},
+    schema::upgrade::Migration,
+};
 use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{
@@ -161,7 +165,7 @@ impl<K: Key, S: Wire> Store<K, S> {
     }
     /// Keys without data for longer than this are due, see [`Part::expire`]. Before there are any.
     pub(crate) fn set_timeout(&self, timeout: Duration) {
-        (0..self.partitions()).for_each(|p| self.between(p, |part| part.set_timeout(timeout)));
+        (0..self.partitions()).for_each(|p| self.enter(p).part.set_timeout(timeout));
     }
     /// What the state was made of, as far as it is settled.
     pub(crate) fn mark(&self) -> Vec<Time> {
@@ -215,11 +219,32 @@ impl<K: Key, S: Wire> Store<K, S> {
         }
         held
     }
-    /// A partition, settled as far as it can be.
-    fn hold(&self, p: usize) -> MutexGuard<'_, Held<K, S>> {
+    /// A partition, in memory, settled as far as it can be.
+    fn hold(&self, p: usize) -> Result<MutexGuard<'_, Held<K, S>>> {
         let mut held = self.enter(p);
+        self.bring_back(p, &mut held.part)?;
         held.resolve();
-        held
+        Ok(held)
+    }
+    fn bring_back(&self, p: usize, part: &mut Part<K, S>) -> Result<()> {
+        let back = part.bring_back();
+        back.map_err(|e| self.wrong(format_args!("partition {p} was put on disk and cannot be read again: {e}")))
+    }
+    /// Lets a partition go to disk if state takes more than its half of the memory budget: somebody is done with it, for
+    /// this batch mostly.
+    pub(super) fn ease(&self, p: usize) {
+        self.eased(p, &mut self.enter(p));
+    }
+    fn eased(&self, p: usize, held: &mut Held<K, S>) {
+        let Held { part, hold, .. } = held;
+        hold.set(part.weight());
+        if !hold.is_over() {
+            return;
+        }
+        match part.put_away(hold) {
+            Ok(()) => hold.set(part.weight()),
+            Err(e) => tracing::warn!("partition {p} of the {} stays in memory: {e}", self.0.kind),
+        }
     }
     /// Does something to a partition again and again until that says it is done, or fails; in between whoever else wants
     /// the partition has it. A batch may be open.
@@ -234,14 +259,32 @@ impl<K: Key, S: Wire> Store<K, S> {
                 held.is_awaited = true;
                 held = calm.wait(held).unwrap_or_else(PoisonError::into_inner);
             }
+            self.bring_back(p, &mut held.part)?;
             if f(&mut held.part)? {
+                self.eased(p, &mut held);
                 return Ok(());
             }
         }
     }
     /// A partition outside of any batch.
-    pub(super) fn between<R>(&self, p: usize, f: impl FnOnce(&mut Part<K, S>) -> R) -> R {
-        f(&mut self.hold(p).part)
+    pub(super) fn between<R>(&self, p: usize, f: impl FnOnce(&mut Part<K, S>) -> R) -> Result<R> {
+        Ok(f(&mut self.hold(p)?.part))
+    }
+    /// Empties a partition.
+    pub(super) fn clear_part(&self, p: usize) {
+        let mut held = self.enter(p);
+        held.outcome = None;
+        held.part.clear();
+        held.hold.set(0);
+    }
+    /// How many keys a partition has, and what the batch that is not settled has done so far.
+    pub(super) fn glance(&self, p: usize) -> (u64, Done) {
+        let held = self.enter(p);
+        match held.outcome {
+            // Of the batch before: nothing has happened since.
+            Some(ok) => (held.part.len_after(ok) as u64, Done::default()),
+            None => (held.part.len() as u64, held.part.pending()),
+        }
     }
     fn check(&self, a: Attempt) -> Result<()> {
         if self.0.attempt.load(SeqCst) == a.number {
@@ -270,7 +313,7 @@ impl<K: Key, S: Wire> Store<K, S> {
         if done.get().is_some() {
             return Ok(());
         }
-        let mut held = self.hold(p);
+        let mut held = self.hold(p)?;
         self.check(a)?;
         if done.get().is_some() {
             return Ok(());
@@ -283,13 +326,18 @@ impl<K: Key, S: Wire> Store<K, S> {
         let made = f(undo.0)?;
         std::mem::forget(undo);
         let _ = done.set(made);
+        self.eased(p, &mut held);
         Ok(())
     }
     /// Some keys and states of a partition to which the attempt has been applied, from slot `from` on; where to go on.
     pub(crate) fn page(&self, p: usize, a: Attempt, from: u32, n: usize) -> Result<(Vec<(K, S)>, u32)> {
-        let held = self.hold(p);
+        let mut held = self.hold(p)?;
         self.check(a)?;
-        Ok(held.part.page(from, n))
+        let page = held.part.page(from, n);
+        if page.1 == held.part.slots() {
+            self.eased(p, &mut held);
+        }
+        Ok(page)
     }
 
     /// The attempt that is on, if it is one at the batch of t.
@@ -361,13 +409,14 @@ impl<K: Key, S: Wire> Store<K, S> {
             let (store, all) = (self.clone(), (0..self.partitions()).collect());
             rows.spark_context().run_job(&rows, all, move |p, flow, _| {
                 // Of an attempt of this task, or of this batch, that failed half-way.
-                store.between(p, Part::clear);
+                store.clear_part(p);
                 flow.each(|rows| {
                     store.between(p, |part| {
                         rows.for_each(|row| part.put(row.hash, row.key, Some(row.value), a.time, false));
-                    });
-                    Ok(())
-                })
+                    })
+                })?;
+                store.ease(p);
+                Ok(())
             })?;
         }
         self.driver().is_seeded = true;

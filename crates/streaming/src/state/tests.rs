@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 use winterbourne_base::thread;
-use winterbourne_engine::{Error, Key, Site, SparkConf, Wire, hash};
+use winterbourne_engine::{Error, Key, MemoryUse, Site, SparkConf, Wire, hash};
 
 /// What is done with a key.
 #[derive(Clone, Debug)]
@@ -151,8 +151,11 @@ struct Telling<S> {
     sections: Vec<Section>,
 }
 impl<S: Sample> World<S> {
-    fn new() -> Self {
-        let sc = SparkContext::new(SparkConf::empty().set_app_name("test").set_master("local[2]")).unwrap();
+    /// With next to no memory whatever is done with goes to disk.
+    fn new(is_starved: bool) -> Self {
+        let conf = SparkConf::empty().set_app_name("test").set_master("local[2]");
+        let conf = if is_starved { conf.set("spark.memory.size", 1) } else { conf };
+        let sc = SparkContext::new(conf).unwrap();
         let store = Store::new("test", Site::caller(), &sc, 3);
         let now = Time::from_millis(1_000);
         World {
@@ -330,13 +333,16 @@ impl<S: Sample> World<S> {
     fn check(&self) {
         let mut found = Model::new();
         for p in 0..self.store.partitions() {
-            self.store.between(p, |part| {
-                part.check();
-                for (key, state, touched) in part.all() {
-                    assert_eq!(hash::partition(hash::of(key), self.store.partitions()), p);
-                    found.insert(key.clone(), (state.clone(), touched));
-                }
-            });
+            self.store
+                .between(p, |part| {
+                    part.check();
+                    for (key, state, touched) in part.all() {
+                        assert_eq!(hash::partition(hash::of(key), self.store.partitions()), p);
+                        found.insert(key.clone(), (state.clone(), touched));
+                    }
+                })
+                .unwrap();
+            self.store.ease(p);
         }
         assert_eq!(found, self.model);
     }
@@ -380,12 +386,14 @@ fn sections(disk: &BTreeMap<Vec<u8>, (u64, Vec<u8>)>) -> [Vec<Section>; 3] {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn a_store_is_its_model(steps in prop::collection::vec(step(), 1..30)) {
-        World::<u64>::new().run(&steps);
+    fn a_store_is_its_model(steps in prop::collection::vec(step(), 1..30), is_starved: bool) {
+        World::<u64>::new(is_starved).run(&steps);
     }
     #[test]
-    fn a_store_of_states_that_cannot_be_compared_is_its_model(steps in prop::collection::vec(step(), 1..30)) {
-        World::<Vec<u8>>::new().run(&steps);
+    fn a_store_of_states_that_cannot_be_compared_is_its_model(
+        steps in prop::collection::vec(step(), 1..30), is_starved: bool
+    ) {
+        World::<Vec<u8>>::new(is_starved).run(&steps);
     }
     #[test]
     fn damaged_sections_are_an_error_or_read_as_something(flips in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4), cut: usize) {
@@ -466,7 +474,7 @@ fn what_was_stored_of_other_types_is_refused_with_their_names() {
 #[test]
 fn memory_of_removed_keys_is_used_again_and_given_back() {
     let store = filled(1_000);
-    let slots = |store: &Store<String, Vec<u64>>| store.between(0, |part| part.slots());
+    let slots = |store: &Store<String, Vec<u64>>| store.between(0, |part| part.slots()).unwrap();
     let gone = |keys: std::ops::Range<u64>| keys.map(|i| (i.to_string(), None));
     put_all(&store, gone(0..100));
     put_all(&store, (2_000..2_100).map(|i| (i.to_string(), Some(vec![i]))));
@@ -528,7 +536,7 @@ fn a_checkpoint_is_the_state_of_its_batch_whatever_runs_beside_it() {
             }
         }
         assert_eq!(disk, frozen);
-        store.between(0, |part| part.check());
+        store.between(0, |part| part.check()).unwrap();
     }
 }
 #[test]
@@ -551,10 +559,12 @@ fn a_panic_while_it_is_told_leaves_the_next_checkpoint_whole() {
     let sections = take(&store, &sc, Time::from_millis(1), true).unwrap();
     assert_eq!(sections.iter().map(|s| s.records).sum::<u32>(), 20);
     put_all(&store, []);
-    store.between(0, |part| {
-        part.check();
-        assert_eq!((part.len(), part.slots()), (20, 20));
-    });
+    store
+        .between(0, |part| {
+            part.check();
+            assert_eq!((part.len(), part.slots()), (20, 20));
+        })
+        .unwrap();
 }
 #[test]
 fn a_state_that_had_not_begun_has_not_begun_when_it_comes_back() {
@@ -587,4 +597,78 @@ fn a_state_that_does_not_serialise_is_an_error_of_its_operator() {
     put_all(&store, [(1, Some(Odd))]);
     let said = take(&store, &sc, Time::from_millis(1), false).map(drop).unwrap_err().to_string();
     assert!(said.contains("Odd does not serialise"), "{said}");
+}
+
+/// Half of a megabyte for ten times as much: what a batch is done with goes to disk, and comes back as it was.
+#[test]
+fn state_larger_than_its_share_goes_to_disk() {
+    let dir = std::env::temp_dir().join(winterbourne_base::scratch::unique());
+    std::fs::create_dir(&dir).unwrap();
+    let conf = SparkConf::empty().set_app_name("test").set_master("local[2]").set("spark.memory.size", "1m");
+    let sc = SparkContext::new(conf.set("spark.local.dir", dir.to_str().unwrap())).unwrap();
+    let store: Store<u64, String> = Store::new("test", Site::caller(), &sc, 8);
+    let batch = |t: u64, ok: bool, value: &dyn Fn(u64) -> Option<String>| {
+        let t = Time::from_millis(t);
+        store.begin(t);
+        let attempt = store.attempt(t).unwrap();
+        for p in 0..8 {
+            let apply = |part: &mut Part<u64, String>| {
+                for k in (0..40_000).filter(|k| hash::partition(hash::of(k), 8) == p) {
+                    if let Some(value) = value(k) {
+                        let i = part.find(hash::of(&k), &k);
+                        part.set(i, Some(value), t);
+                    }
+                }
+                Ok(())
+            };
+            store.apply(p, attempt, &OnceLock::new(), apply).unwrap();
+        }
+        let keys = store.stats();
+        store.settle(t, ok);
+        keys
+    };
+    let text = |k: u64, n: u64| Some(format!("{k:>90} {n}"));
+    assert_eq!(batch(1, true, &|k| text(k, 1)).changed, 40_000);
+    // A few more, which do not stay, and again, which do.
+    for ok in [false, true] {
+        let stats = batch(2, ok, &|k| text(k, 2).filter(|_| k % 1_000 == 0));
+        assert_eq!((stats.keys, stats.changed), (40_000, 40));
+    }
+    let status = sc.memory_status();
+    assert!(status.used_by(MemoryUse::State) < 1 << 20 && status.spills >= 16, "{status}");
+    let mut found = 0;
+    for p in 0..8 {
+        store
+            .between(p, |part| {
+                part.check();
+                for (k, state, _) in part.all() {
+                    assert_eq!(Some(state), text(*k, if k % 1_000 == 0 { 2 } else { 1 }).as_ref());
+                    found += 1;
+                }
+            })
+            .unwrap();
+        store.ease(p);
+    }
+    assert_eq!(found, 40_000);
+    // A file that is damaged fails whoever wants the partition, and says which.
+    let flip = |path: std::path::PathBuf| {
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    };
+    let scratch = std::fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
+    let files = std::fs::read_dir(scratch).unwrap().map(|e| e.unwrap().path());
+    files.filter(|f| f.file_name().is_some_and(|n| n.to_string_lossy().starts_with("spill-"))).for_each(flip);
+    let failed: Vec<String> = (0..8).filter_map(|p| Some(store.between(p, |_| ()).err()?.to_string())).collect();
+    assert!(!failed.is_empty());
+    for said in failed {
+        assert!(
+            said.contains("was put on disk and cannot be read again") && said.contains("is damaged at byte"),
+            "{said}"
+        );
+    }
+    drop((store, sc));
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "nothing is left");
+    std::fs::remove_dir(dir).unwrap();
 }
