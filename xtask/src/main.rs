@@ -43,9 +43,11 @@ usage: cargo xtask COMMAND
                    kills a program at every durable step and at N random
                    moments, and checks what it makes of that; with a seeded
                    fault it must fail
-  mutants FILE...  changes each operator, value and arm of these files, one at a
-                   time, and says which changes no test notices; needs
-                   `cargo install cargo-mutants`, and an hour for a folder
+  mutants [--again] FILE...
+                   changes each operator, value and arm of these files, one at a
+                   time, and says which changes no test notices; `--again` tries
+                   those of the last report only; needs `cargo install
+                   cargo-mutants`, and an hour for a folder
   advisories       the dependencies against the RustSec advisory database;
                    fetches it with git over the network, so `test` leaves it out";
 

@@ -121,7 +121,8 @@ const ENTRIES: &[Entry] = &[
         what: "hot pieces, each beside a hand-written loop, in turns, on one thread, medians of --rounds (5): chain\n\
                (map and filter over chunks), cut (lines out of 64-KiB buffers), table (reduce_by_key of --keys u64 keys,\n\
                100000), count_by_key (of the same), distinct (of as many numbers), top (100 of u64), product (cartesian of\n\
-               two ranges), words and split (words out of lines). --n sets the size of all (20000000 records or bytes).",
+               two ranges), zip_with_index (in four partitions), words and split (words out of lines). --n sets the size\n\
+               of all (20000000 records or bytes).",
         state: Here(micro::run),
     },
     Entry {

@@ -201,7 +201,9 @@ fn spill_and_sort_agree() {
 fn micro_duels_agree() {
     let text = Text::new("micro");
     let rows = rows("micro --n 5000 --keys 7 --rounds 1", Some(&text));
-    for name in ["chain", "table", "distinct", "product", "top", "count_by_key", "cut", "words", "split"] {
+    let names =
+        ["chain", "table", "distinct", "product", "top", "count_by_key", "zip_with_index", "cut", "words", "split"];
+    for name in names {
         let value = |who: &str| number(&rows[&format!("{name} {who}")], "value");
         assert_eq!(value("ours"), value("loop"), "{name}");
     }

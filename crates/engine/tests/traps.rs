@@ -2,7 +2,7 @@
 //! documentation. Where a trap has a test elsewhere already, [`ELSEWHERE`] says where, and that the test is still there.
 //! Those of streams are in the tests of the streaming crate.
 use std::sync::Arc;
-use winterbourne_engine::{Rdd, Site, SparkConf, SparkContext, StorageLevel};
+use winterbourne_engine::{Rdd, Shape, Site, SparkConf, SparkContext, StorageLevel, lineage::Count};
 
 /// The trap, the file and the test.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
@@ -105,12 +105,19 @@ fn a_union_of_what_is_spread_alike_stays_spread_and_nothing_is_left_out() {
         ("otherwise", spread(4), 3 + 4, false),
         ("not at all", sc.range(0..10, 2).map(|x| (x, x)), 3 + 2, false),
         ("without partitions", sc.empty_rdd(), 3, true),
+        ("without partitions, and not to be read", nothing(&sc), 3, true),
     ] {
         let union = spread(3).union(&other);
         assert_eq!(union.num_partitions().unwrap(), partitions, "{name}");
         assert_eq!(union.partitioner() == spread(3).partitioner(), kept, "{name}");
         assert_eq!(union.count().unwrap(), 10 + other.count().unwrap(), "{name}: doubles stay");
     }
+}
+/// As an empty file: no partitions, and whoever reads one does wrong.
+fn nothing(sc: &SparkContext) -> Rdd<(u64, u64)> {
+    let (site, partitions) = (Site::caller(), Count::known(0));
+    let shape = Shape { name: "nothing", site, partitions, deps: vec![], partitioner: None, depth: 0 };
+    sc.make(shape, |p, _| unreachable!("there is no partition {p}"))
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod embed;
 mod list;
 mod trial;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,12 +43,20 @@ pub(crate) enum Fate {
     Unviable,
 }
 
-/// Runs all changes of `files`, paths of one package from the root.
-pub(crate) fn run(repo: &Repo, files: &[&str]) -> Result<()> {
+/// Runs all changes of `files`, paths of one package from the root; after `--again` those that no test noticed last time.
+pub(crate) fn run(repo: &Repo, arguments: &[&str]) -> Result<()> {
+    let (again, files) = match arguments {
+        ["--again", files @ ..] => (true, files),
+        files => (false, files),
+    };
     let package = package(files)?;
-    let mutants = list::mutants(repo, files)?;
-    println!("{} changes of {} file(s)", mutants.len(), files.len());
     let room = repo.target().join("mutants");
+    let mut mutants = list::mutants(repo, files)?;
+    if again {
+        let last = fs::read_to_string(room.join("report.txt"))?;
+        mutants = unnoticed(mutants, &last);
+    }
+    println!("{} changes of {} file(s)", mutants.len(), files.len());
     let tree = copy(repo, &room.join("tree"))?;
     let viable = embed::settle(repo, &tree, package, &mutants)?;
     println!("{} of them compile", viable.iter().filter(|viable| **viable).count());
@@ -58,6 +66,27 @@ pub(crate) fn run(repo: &Repo, files: &[&str]) -> Result<()> {
     print!("{}", report.split("\n\n").last().unwrap_or_default());
     println!("all of it: {}", room.join("report.txt").display());
     Ok(())
+}
+
+/// Those of `all` that a report says nobody noticed, numbered anew. Lines may have moved since; columns may not.
+fn unnoticed(mut all: Vec<Mutant>, report: &str) -> Vec<Mutant> {
+    let kept: BTreeSet<String> = report
+        .lines()
+        .filter_map(|line| line.strip_prefix("Survived ").or(line.strip_prefix("NotReached ")))
+        .map(without_line)
+        .collect();
+    all.retain(|mutant| kept.contains(&without_line(&mutant.name)));
+    all.iter_mut().enumerate().for_each(|(i, mutant)| mutant.id = i + 1);
+    all
+}
+
+/// `FILE:LINE:COLUMN: what is changed`, but for the line.
+fn without_line(name: &str) -> String {
+    let mut parts: Vec<&str> = name.splitn(4, ':').collect();
+    if parts.len() == 4 {
+        parts.remove(1);
+    }
+    parts.join(":")
 }
 
 /// Where the copy is built. Not where the repository is: cargo would take the one for the other.
@@ -117,4 +146,20 @@ fn report(mutants: &[Mutant], fates: &[Fate]) -> String {
             .expect("writing to a string cannot fail");
     }
     out
+}
+
+#[test]
+fn what_survived_is_found_again_where_lines_have_moved() {
+    let mutant = |name: &str| Mutant {
+        id: 7,
+        file: "a.rs".to_owned(),
+        name: name.to_owned(),
+        genre: String::new(),
+        replacement: String::new(),
+        at: 0..0,
+    };
+    let all = ["a.rs:9:5: replace f with 0", "a.rs:9:6: replace f with 0", "a.rs:12:5: replace g with ::h()"];
+    let report = "Killed(\"t\") a.rs:8:6: replace f with 0\nNotReached a.rs:8:5: replace f with 0\nSurvived a.rs:11:5: replace g with ::h()\n";
+    let left = unnoticed(all.map(mutant).into(), report);
+    assert_eq!(left.iter().map(|m| (m.id, m.name.as_str())).collect::<Vec<_>>(), [(1, all[0]), (2, all[2])]);
 }

@@ -18,6 +18,8 @@ use crate::repo::Repo;
 const WORKERS: usize = 2;
 /// A test that takes so much longer than ten times its time has been sent round in circles.
 const SECONDS: u64 = 20;
+/// A test that takes longer is not worth its time: each change that survives runs all that reach it.
+const PATIENCE: Duration = Duration::from_secs(6);
 /// No change may take the machine down: KiB of address space.
 const MEMORY: u64 = 8 << 20;
 
@@ -85,9 +87,14 @@ fn survey(room: &Room<'_>, programs: Vec<PathBuf>) -> Result<Vec<Test>> {
                 println!("left out, because it fails without a change: {name}");
                 continue;
             }
+            let took = began.elapsed();
+            if took > PATIENCE {
+                println!("left out, because it takes long: {name}");
+                continue;
+            }
             let reached = fs::read_to_string(room.reached).unwrap_or_default();
             let reaches = reached.lines().map(str::parse).collect::<std::result::Result<_, _>>()?;
-            tests.push(Test { program: program.clone(), name: name.to_owned(), reaches, took: began.elapsed() });
+            tests.push(Test { program: program.clone(), name: name.to_owned(), reaches, took });
         }
     }
     // What is about little says most about it.

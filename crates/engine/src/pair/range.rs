@@ -112,6 +112,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn numbers_are_those_of_splitmix64() {
+        // As published for the seed 0. Scaled to 2^64 - 1, a number loses one.
+        let mut state = 0;
+        for known in [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F] {
+            assert_eq!(below(u64::MAX, &mut state) as u64, known - 1);
+        }
+        assert!((0..1000).all(|_| below(7, &mut state) < 7));
+    }
+    #[test]
     fn bounds_are_last_keys_of_even_shares() {
         let even = |keys: &[u32]| keys.iter().map(|k| (*k, 1.0)).collect::<Vec<_>>();
         for (keys, n, expect) in [

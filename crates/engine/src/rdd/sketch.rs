@@ -460,6 +460,67 @@ mod tests {
         }
     }
     #[test]
+    fn hashes_are_mixed_and_split_as_described() {
+        // The finaliser's values as published.
+        assert_eq!([0, 1].map(mixed), [0, 0xB456_BCFC_34C2_CB2C]);
+        assert_eq!(split(0xFF00_0000_0000_0000, 8), (255, 57), "no bit is left: 56 zeros");
+        assert_eq!(split(0x0180_0000_0000_0000, 8), (1, 1));
+        assert_eq!(split(0x0110_0000_0000_0000, 8), (1, 4));
+    }
+    #[test]
+    fn a_list_has_one_entry_for_each_register_and_grows_no_larger_than_registers() {
+        let mut list_sizes = Vec::new();
+        for n in 0..2000 {
+            let sketch = seen(precise(10, 12), 0..n);
+            let Registers::Sparse { list, sorted } = &sketch.registers else { break };
+            assert!(list.is_sorted_by(|a, b| a >> 8 < b >> 8), "{list:?}");
+            assert_eq!(*sorted, list.len());
+            list_sizes.push(list.len());
+        }
+        // 1024 registers of a byte; an entry has eight.
+        assert_eq!(list_sizes.last(), Some(&128));
+        assert!(list_sizes.len() > 129, "some records share a register");
+    }
+    /// Ertl's estimator written down from its definition, term by term.
+    fn dull(histogram: &[u64; 66], p: u8) -> f64 {
+        let (m, q) = (f64::from(2f32).powi(p.into()), usize::from(64 - p));
+        let share = |k: usize| histogram[k] as f64 / m;
+        let x = share(0);
+        let sigma = x + (1..64).map(|k| x.powf(2f64.powi(k)) * 2f64.powi(k - 1)).sum::<f64>();
+        let y = 1.0 - share(q + 1);
+        let tau = (1.0 - y - (1..64).map(|k| (1.0 - y.powf(2f64.powi(-k))).powi(2) * 2f64.powi(-k)).sum::<f64>()) / 3.0;
+        let middle: f64 = (1..=q).map(|k| share(k) * 2f64.powi(-(k as i32))).sum();
+        let (full, empty) = (if y == 0.0 { 0.0 } else { tau }, sigma);
+        m / (2.0 * std::f64::consts::LN_2 * (full * 2f64.powi(-(q as i32)) + middle + empty))
+    }
+    #[test]
+    fn the_estimate_is_that_of_its_definition() {
+        for (p, some) in [
+            (4, &[(0, 10), (1, 4), (3, 2)][..]),
+            (4, &[(1, 8), (2, 4), (3, 2), (4, 2)]),
+            (4, &[(59, 3), (60, 3), (61, 10)]), // registers that can take no more
+            (4, &[(1, 1), (61, 15)]),
+            (10, &[(0, 100), (1, 500), (2, 300), (7, 100), (54, 20), (55, 4)]),
+        ] {
+            let mut histogram = [0; 66];
+            some.iter().for_each(|(k, n)| histogram[*k] = *n);
+            let (found, expect) = (estimate(&histogram, p), dull(&histogram, p));
+            assert!((found / expect - 1.0).abs() < 1e-9, "{some:?}: {found} instead of {expect}");
+        }
+        assert_eq!((sigma(1.0), tau(0.0), tau(1.0)), (f64::INFINITY, 0.0, 0.0));
+    }
+    #[test]
+    fn a_list_is_read_off_like_registers() {
+        for n in [1u64, 5, 40, 120] {
+            let sketch = seen(precise(10, 10), 0..n);
+            let Registers::Sparse { list, .. } = &sketch.registers else { panic!("{n} fit into a list") };
+            let mut histogram = [0; 66];
+            list.iter().for_each(|entry| histogram[(entry & 255) as usize] += 1);
+            histogram[0] = 1024 - list.len() as u64;
+            assert_eq!(sketch.clone().estimate(), dull(&histogram, 10).round() as u64, "{n}");
+        }
+    }
+    #[test]
     fn relative_errors_are_bits() {
         let p = |sd| Precision::of(sd).map(|p| p.dense).ok();
         assert_eq!([p(0.05), p(0.01), p(0.001), p(0.5), p(3.0)], [Some(9), Some(14), Some(21), Some(4), Some(4)]);

@@ -87,6 +87,18 @@ fn stats_do_not_cancel_digits() {
     assert!(nan.max().is_nan() && nan.min().is_nan() && nan.mean().is_nan());
 }
 #[test]
+fn counters_of_very_different_weight_are_merged_exactly() {
+    let of = |n: usize, x: f64| std::iter::repeat_n(x, n).collect::<StatCounter>();
+    for (heavy, light) in [(99, 1), (1, 99), (11, 1), (1, 11), (3, 1), (1, 3), (2, 2)] {
+        let (mut all, other) = (of(heavy, 0.0), of(light, 100.0));
+        all.merge(&other);
+        let (n, part) = ((heavy + light) as f64, light as f64 / (heavy + light) as f64);
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9 * b.abs();
+        assert!(near(all.mean(), 100.0 * part) && all.count() as f64 == n, "{heavy} and {light}: {all}");
+        assert!(near(all.variance(), 10_000.0 * part * (1.0 - part)), "{heavy} and {light}: {all}");
+    }
+}
+#[test]
 fn histograms_say_what_is_wrong_with_edges_and_records() {
     let sc = threads(1);
     let numbers = sc.range(0..10, 2);

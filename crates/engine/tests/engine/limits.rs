@@ -92,6 +92,30 @@ fn more_are_an_error_that_names_the_last() {
     }
 }
 #[test]
+fn operators_by_key_and_side_by_side_count_too() {
+    type Step = fn(&Rdd<(u64, u64)>, &Rdd<(u64, u64)>) -> Rdd<(u64, u64)>;
+    let sc = threads(1);
+    let one = sc.range(0..5, 1).map(|x| (x, x)).partition_by(1);
+    // As many as make a row of more than a thousand if each counts.
+    let steps: [(&str, usize, Step); 10] = [
+        ("filter_by_range", 1001, |r, _| r.filter_by_range(0, 9)),
+        ("reduce_by_key", 1001, |r, _| r.reduce_by_key(|a, _| a)),
+        ("join, the left side", 600, |r, one| r.join(one).map_values(|e| e.0)),
+        ("join, the right side", 600, |r, one| one.join(r).map_values(|e| e.1)),
+        ("subtract_by_key", 1001, |r, one| r.subtract_by_key(one)),
+        ("union", 1001, |r, one| r.union(one)),
+        ("zip_partitions", 1001, |r, one| r.zip_partitions(one, |a, _| a)),
+        ("with_partitioner_of", 1001, |r, one| r.with_partitioner_of(one)),
+        ("coalesce", 1001, |r, _| r.coalesce(1)),
+        ("cartesian", 600, |r, one| r.cartesian(&one.coalesce(1)).map(|e| e.0)),
+    ];
+    for (name, n, step) in steps {
+        let deep = (0..n).fold(one.clone(), |r, _| step(&r, &one));
+        let e = deep.take(1).unwrap_err();
+        assert!(matches!(e, Error::TooDeep { depth: 1001.., limit: 1000, .. }), "{name}: {e}");
+    }
+}
+#[test]
 fn a_row_below_a_shuffle_has_the_same_limit() {
     // The story: only the last stage was looked at, and a long one before it overflowed the stack of its thread.
     let sc = threads(1);

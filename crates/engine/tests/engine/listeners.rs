@@ -132,13 +132,18 @@ fn stages_name_their_operator_and_place() {
     let numbers = sc.range(0..2, 2);
     let line = line!() + 1;
     numbers.count().unwrap();
+    numbers.map(|x| (x, x)).reduce_by_key(|a, _| a).map(|e| e).count().unwrap();
     let _library = sc.call_site("my library");
     numbers.count().unwrap();
     sc.stop();
     let heard: Vec<String> = heard.iter().collect();
     assert!(heard[0].starts_with("count at ") && heard[0].contains(&format!("listeners.rs:{line}:")), "{heard:?}");
     assert!(heard[1].starts_with("range at "), "{heard:?}");
-    assert_eq!(heard[2], "my library");
+    assert!(
+        heard[3].starts_with("reduce_by_key at ") && heard[4].starts_with("map at "),
+        "the map side first: {heard:?}"
+    );
+    assert_eq!(heard[5], "my library");
 }
 #[test]
 fn a_removed_listener_hears_no_more_and_is_dropped() {

@@ -120,8 +120,12 @@ fn ranges_are_as_many_as_keys_allow() {
         sc.range(0..200_000, 2).union(&sc.range(200_000..201_000, 2)).map(|x| (x.wrapping_mul(7919) % 200_003, ()));
     let ranges = RangePartitioner::new(8, &many, Order::Descending).unwrap();
     assert!(ranges == RangePartitioner::new(8, &many, Order::Descending).unwrap(), "the same sample each time");
-    let sizes: Vec<usize> = many.partition_by(ranges).glom().collect().unwrap().iter().map(Vec::len).collect();
-    assert!(sizes.iter().all(|n| (12_500..50_000).contains(n)), "{sizes:?}");
+    let in_order = sc.range(0..200_000, 2).map(|x| (x, ()));
+    let of_those = RangePartitioner::new(8, &in_order, Order::Ascending).unwrap();
+    for (spread, by) in [(&many, ranges), (&in_order, of_those)] {
+        let sizes: Vec<usize> = spread.partition_by(by).glom().collect().unwrap().iter().map(Vec::len).collect();
+        assert!(sizes.iter().all(|n| (12_500..50_000).contains(n)), "{sizes:?}");
+    }
 }
 #[test]
 fn what_a_partitioner_says_wrongly_is_an_error() {

@@ -57,6 +57,56 @@ fn every_record_is_equally_likely() {
     fair("random_split", &halves, n, 0.75);
 }
 #[test]
+fn the_seed_says_what_is_drawn() {
+    let sc = threads(2);
+    let numbers = sc.range(0..1000, 4);
+    let pairs = numbers.map(|x| (x % 3, x));
+    let fractions = || (0..3).map(|k| (k, 0.2));
+    let drawn = |how: Sampling, seed| {
+        [
+            numbers.sample(how, 0.3).collect().unwrap(),
+            pairs.sample_by_key(how, fractions()).values().collect().unwrap(),
+            pairs.sample_by_key_exact(how, fractions()).values().collect().unwrap(),
+            numbers.take_sample(how, 200).unwrap(),
+            numbers.random_split_seeded(&[0.2, 0.8], seed)[0].collect().unwrap(),
+        ]
+    };
+    for how in [once(), again()] {
+        let some = drawn(how.seed(7), 7);
+        assert_eq!(some, drawn(how.seed(7), 7));
+        // Another seed, or none: each draws for itself.
+        let (other, next) = (drawn(how.seed(8), 8), [drawn(how, 9), drawn(how, 10)]);
+        for i in 0..some.len() {
+            assert_ne!(some[i], other[i], "{i}");
+            assert_ne!(next[0][i], next[1][i], "{i}");
+        }
+    }
+}
+#[test]
+fn seldom_ones_are_drawn_evenly_over_chunks() {
+    let sc = threads(1);
+    let numbers = sc.range(0..1 << 18, 1); // chunks of 1024
+    for how in [once().seed(3), again().seed(3)] {
+        let some = numbers.sample(how, 0.01).collect().unwrap();
+        assert!((2_300..2_950).contains(&some.len()), "{}", some.len());
+        let mut places = [0; 8];
+        some.iter().for_each(|x| places[(x % 1024 / 128) as usize] += 1);
+        assert!(places.iter().all(|n| (240..420).contains(n)), "{places:?}");
+        assert!(some.iter().filter(|x| *x % 1024 < 4).count() < 40, "not more at the beginning of a chunk");
+    }
+}
+#[test]
+fn keys_are_drawn_for_each_by_itself() {
+    let sc = threads(1);
+    let pairs = sc.range(0..100, 2).flat_map(|x| [('a', x), ('b', x)]);
+    let alike = (0..20).filter(|seed| {
+        let exact = pairs.sample_by_key_exact(once().seed(*seed), [('a', 0.5), ('b', 0.5)]);
+        let in_first = |key| exact.filter(move |e| e.0 == key && e.1 < 50).count().unwrap();
+        in_first('a') == in_first('b')
+    });
+    assert!(alike.count() < 15, "how many of each partition is another draw for each key");
+}
+#[test]
 fn all_subsets_of_an_exact_sample_are_equally_likely() {
     let sc = threads(1);
     let four = sc.range(0..4, 3).map(|x| ((), x));
@@ -115,7 +165,10 @@ fn what_cannot_be_drawn_is_refused_at_the_action() {
     let with = |how: Sampling, fraction: f64| (0..10).map(move |k| (k, fraction)).chain([(99, 0.0)]).zip([how; 11]);
     let by_key = |how: Sampling, fraction: f64| with(how, fraction).map(|e| e.0).collect::<Vec<_>>();
     let unit = "Sampling fraction must be on interval [0, 1] without replacement, but got 1.5";
-    let all: [(Rdd<u64>, u32, &str); 8] = [
+    let endless = [f64::INFINITY, 1.0];
+    let all: [(Rdd<u64>, u32, &str); 10] = [
+        (numbers.sample(again(), f64::INFINITY), line!(), "Fraction must be finite, but got inf"),
+        (numbers.random_split(&endless)[1].clone(), line!(), "Sum of weights must be finite, but got [inf, 1]"),
         (numbers.sample(once(), -0.1), line!(), "Fraction must be nonnegative, but got -0.1"),
         (numbers.sample(again(), -0.1), line!(), "Fraction must be nonnegative, but got -0.1"),
         (numbers.sample(once(), 1.5), line!(), unit),
@@ -178,6 +231,8 @@ fn a_taken_sample_reads_only_what_it_drew() {
     let all = numbers.take_sample(once(), usize::MAX).unwrap();
     assert_ne!(all, numbers.collect().unwrap(), "in random order");
     assert_eq!(sorted(all), numbers.collect().unwrap());
+    // All places but one, those at the ends of chunks among them.
+    assert_eq!(sc.range(0..5000, 1).take_sample(once(), 4999).unwrap().len(), 4999);
     assert!(numbers.filter(|_| false).take_sample(again(), 5).unwrap().is_empty());
     assert!(sc.empty_rdd::<u64>().take_sample(once(), 5).unwrap().is_empty());
     let e = sc.range(0..4, 2).map(|_| -> u64 { panic!("now") }).take_sample(once(), 1).unwrap_err();

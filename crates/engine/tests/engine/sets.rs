@@ -141,6 +141,12 @@ fn pairs_of_a_product_are_made_as_they_are_taken() {
     assert!(seen.load(Relaxed) < 5000, "{seen:?}");
 }
 #[test]
+fn a_product_of_long_sides_has_each_pair_once() {
+    let sc = threads(2);
+    let all = sc.range(0..3, 1).cartesian(&sc.parallelize(0..2500, 1)).collect().unwrap();
+    assert_eq!(all, (0..3).flat_map(|x| (0..2500).map(move |y| (x, y))).collect::<Vec<_>>());
+}
+#[test]
 fn a_product_holds_no_read_buffer_of_its_right_side() {
     let buffer = Arc::new("x".repeat(1 << 16));
     let (sc, b) = (threads(1), buffer.clone());
@@ -235,4 +241,8 @@ fn rdds_say_what_they_are() {
     let names: Vec<_> = squares.union(&numbers).dependencies().into_iter().map(|d| (d.rdd, d.name)).collect();
     assert_eq!(names, [(squares.id(), "again".to_string()), (numbers.id(), "range".to_string())]);
     assert!(numbers.dependencies().is_empty());
+    // What stands there twice is shown once; what has nothing below it needs no hint.
+    let twice = squares.union(&squares).union(&numbers).to_debug_string();
+    let hints: Vec<_> = twice.lines().map(|line| (line.contains("range"), line.contains("as above"))).collect();
+    assert_eq!(hints, [(false, false), (false, false), (false, false), (true, false), (false, true), (true, false)]);
 }

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicU64, Ordering::SeqCst},
     },
 };
-use winterbourne_engine::{Error, Order, Rdd, SparkContext, TaskCause, Text};
+use winterbourne_engine::{Error, Order, RangePartitioner, Rdd, SparkContext, TaskCause, Text};
 
 /// Pairs of 4 partitions in no order, and how often one was computed.
 fn counted(sc: &SparkContext) -> (Rdd<(u64, u64)>, Arc<AtomicU64>) {
@@ -70,13 +70,50 @@ fn what_is_in_ranges_is_not_shuffled_again() {
     assert_eq!(tasks(&fresh), 4);
 }
 #[test]
+fn an_order_is_known_for_what_it_is() {
+    let sc = threads(2);
+    let (pairs, _) = counted(&sc);
+    let keys = |rdd: &Rdd<(u64, u64)>| rdd.keys().collect().unwrap();
+    let (up, down): (Vec<u64>, Vec<u64>) = ((0..100).collect(), (0..100).rev().collect());
+    let descending = pairs.sort_by_key_in(Order::Descending, 4);
+    let by_ranges = pairs.partition_by(RangePartitioner::new(4, &pairs, Order::Descending).unwrap());
+    for spread in [descending, by_ranges] {
+        assert!(spread.count().is_ok());
+        let (same, other) = (spread.sort_by_key_in(Order::Descending, 4), spread.sort_by_key_in(Order::Ascending, 4));
+        assert_eq!((tasks(&same), tasks(&other)), (4, 4 + 4), "only the same order is there already");
+        assert_eq!((keys(&same), keys(&other)), (down.clone(), up.clone()));
+    }
+}
+#[test]
+fn two_sorts_spread_keys_each_in_its_own_way() {
+    let sc = threads(2);
+    let few = sc.range(0..10, 2).map(|x| (x, x)).sort_by_key_in(Order::Ascending, 4);
+    let many = sc.range(0..100, 2).map(|x| (x, x)).sort_by_key_in(Order::Ascending, 4);
+    assert_eq!((few.count().unwrap(), many.count().unwrap()), (10, 100));
+    let met = few.join(&many).map_values(|(a, b)| a + b);
+    assert_eq!(sorted(met.collect().unwrap()), (0..10).map(|x| (x, 2 * x)).collect::<Vec<_>>());
+    assert_eq!(tasks(&few.union(&many)), 4 + 4, "not partition by partition");
+    assert_eq!(tasks(&few.union(&few.filter(|e| e.0 > 5))), 4);
+}
+#[test]
 fn partitions_that_cannot_hold_the_keys_are_not_computed() {
     let sc = threads(2);
-    for order in [Order::Ascending, Order::Descending] {
+    enum How {
+        Sorted,
+        InRanges,
+    }
+    use Order::{Ascending, Descending};
+    let all =
+        [(How::Sorted, Ascending), (How::Sorted, Descending), (How::InRanges, Ascending), (How::InRanges, Descending)];
+    for (how, order) in all {
         let seen = Arc::new(AtomicU64::new(0));
         let s = seen.clone();
         let (pairs, _) = counted(&sc);
-        let sorted = pairs.sort_by_key_in(order, 10).map_values(move |v| {
+        let spread = match how {
+            How::Sorted => pairs.sort_by_key_in(order, 10),
+            How::InRanges => pairs.partition_by(RangePartitioner::new(10, &pairs, order).unwrap()),
+        };
+        let sorted = spread.map_values(move |v| {
             s.fetch_add(1, SeqCst);
             v
         });
@@ -104,7 +141,7 @@ fn sorting_is_the_same_everywhere() {
         let few = sorted.filter_by_range(2, 3);
         let joined = sorted.join_in(&pairs, sorted.partitioner().unwrap().clone());
         let within = pairs.repartition_and_sort_within_partitions(3);
-        let ranges = winterbourne_engine::RangePartitioner::new(3, &pairs, Order::Ascending)?;
+        let ranges = RangePartitioner::new(3, &pairs, Order::Ascending)?;
         Ok((
             sorted.glom().collect()?,
             few.collect()?,
