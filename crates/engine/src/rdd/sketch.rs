@@ -461,8 +461,8 @@ mod tests {
     }
     #[test]
     fn hashes_are_mixed_and_split_as_described() {
-        // The finaliser's values as published.
-        assert_eq!([0, 1].map(mixed), [0, 0xB456_BCFC_34C2_CB2C]);
+        // The finaliser's values.
+        assert_eq!([0, 1, u64::MAX].map(mixed), [0, 0xB456_BCFC_34C2_CB2C, 0x64B5_720B_4B82_5F21]);
         assert_eq!(split(0xFF00_0000_0000_0000, 8), (255, 57), "no bit is left: 56 zeros");
         assert_eq!(split(0x0180_0000_0000_0000, 8), (1, 1));
         assert_eq!(split(0x0110_0000_0000_0000, 8), (1, 4));
@@ -511,13 +511,13 @@ mod tests {
     }
     #[test]
     fn a_list_is_read_off_like_registers() {
-        for n in [1u64, 5, 40, 120] {
-            let sketch = seen(precise(10, 10), 0..n);
+        for n in [1u64, 500, 4000, 8000] {
+            let sketch = seen(precise(16, 16), 0..n);
             let Registers::Sparse { list, .. } = &sketch.registers else { panic!("{n} fit into a list") };
             let mut histogram = [0; 66];
             list.iter().for_each(|entry| histogram[(entry & 255) as usize] += 1);
-            histogram[0] = 1024 - list.len() as u64;
-            assert_eq!(sketch.clone().estimate(), dull(&histogram, 10).round() as u64, "{n}");
+            histogram[0] = 65_536 - list.len() as u64;
+            assert_eq!(sketch.clone().estimate(), dull(&histogram, 16).round() as u64, "{n}");
         }
     }
     #[test]

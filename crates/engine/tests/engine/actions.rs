@@ -89,7 +89,7 @@ fn stats_do_not_cancel_digits() {
 #[test]
 fn counters_of_very_different_weight_are_merged_exactly() {
     let of = |n: usize, x: f64| std::iter::repeat_n(x, n).collect::<StatCounter>();
-    for (heavy, light) in [(99, 1), (1, 99), (11, 1), (1, 11), (3, 1), (1, 3), (2, 2)] {
+    for (heavy, light) in [(99, 1), (1, 99), (200, 4), (4, 200), (11, 1), (1, 11), (3, 1), (1, 3), (2, 2)] {
         let (mut all, other) = (of(heavy, 0.0), of(light, 100.0));
         all.merge(&other);
         let (n, part) = ((heavy + light) as f64, light as f64 / (heavy + light) as f64);

@@ -197,7 +197,17 @@ fn misuse_is_an_error() {
         let e = sc.range(0..9, 2).count_approx(Within::new(seconds(1)).confidence(confidence)).unwrap_err();
         assert!(e.to_string().contains("must be in [0, 1]") && e.to_string().contains("approx.rs"), "{e}");
     }
-    assert_eq!(sc.empty_rdd::<u8>().count_approx(seconds(0)).unwrap().to_string(), "(final: [0.000, 0.000])");
+    let none = sc.empty_rdd::<u8>().count_approx(seconds(0)).unwrap();
+    assert_eq!((none.to_string().as_str(), none.is_initial_value_final()), ("(final: [0.000, 0.000])", true));
+    // A job of one's own, of this context only.
+    let most = |sc: &SparkContext, rdd: &Rdd<u64>| {
+        let of_parts =
+            |parts: Vec<Arc<Option<u64>>>, all| (parts.iter().filter_map(|part| **part).max(), parts.len() == all);
+        sc.run_approximate_job(rdd, seconds(600), |flow, _| Ok(flow.records().max()), of_parts)
+    };
+    assert_eq!(most(&sc, &sc.range(0..9, 2)).unwrap().final_value().unwrap(), (Some(8), true));
+    let foreign = most(&sc, &threads(1).range(0..9, 2)).err().unwrap();
+    assert!(matches!(foreign, Error::ForeignRdd { operator: "run_approximate_job", .. }), "{foreign}");
     sc.stop();
     assert!(matches!(sc.range(0..9, 2).mean_approx(seconds(1)), Err(Error::Stopped { .. })));
 }

@@ -6,9 +6,11 @@
 //! batch that the log knows as planned and not as completed is run again, and a sink whose marker says that it was
 //! committed all the same is left out. Nothing that was staged is ever resumed.
 //!
-//! `node` keeps track of one sink. Refuses to know where a sink writes.
+//! `node` keeps track of one sink; `files` is one. Everything but that refuses to know where a sink writes.
+mod files;
 mod node;
 
+pub use files::{FileSink, FileWriter};
 pub(crate) use node::{Node, SinkNode};
 
 use std::sync::Arc;

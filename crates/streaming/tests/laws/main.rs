@@ -11,15 +11,18 @@ use std::{
     sync::{Arc, Mutex},
 };
 use twins::{Batch, Out};
-use winterbourne_base::{ManualClock, SparkConf};
+use winterbourne_base::{Duration, ManualClock, SparkConf, Time};
 use winterbourne_engine::{Data, Show, SparkContext, show};
-use winterbourne_streaming::{DStream, InverseOptions, State, StateOptions, StateSpec, StreamingContext, seconds};
+use winterbourne_streaming::{DStream, InverseOptions, State, StateOptions, StateSpec, StreamingContext, milliseconds};
 use winterbourne_testkit::{ProgramTester, StreamTester, TEST_START, TestInput, TestOutput, lanes::run_on_lanes};
 
 /// What differs from case to case.
 #[derive(Clone, Debug)]
 struct Case {
     batches: Vec<Batch>,
+    /// Between batches, in milliseconds.
+    interval: u64,
+    /// These are numbers of batches.
     window: usize,
     slide: usize,
     timeout: usize,
@@ -32,10 +35,12 @@ struct Case {
 fn cases() -> impl Strategy<Value = Case> {
     let batch = prop::collection::vec((0..6u64, 1..10i64), 0..8);
     let batches = prop::collection::vec(prop::option::weighted(0.9, batch), 2..12);
+    let interval = prop::sample::select(vec![1u64, 40, 1000, 90_000]);
     let lives = || prop::collection::vec(1..5usize, 5);
     let numbers = (1..5usize, 1..4usize, 0..4usize, 1..4usize);
-    (batches, numbers, lives(), lives()).prop_map(|(batches, (window, slide, timeout, every), partitions, threads)| {
-        Case { batches, window, slide, timeout, every, partitions, threads }
+    (batches, interval, numbers, lives(), lives()).prop_map(|(batches, interval, numbers, partitions, threads)| {
+        let (window, slide, timeout, every) = numbers;
+        Case { batches, interval, window, slide, timeout, every, partitions, threads }
     })
 }
 /// What happens while the second batch runs, or a later one.
@@ -76,9 +81,14 @@ const INITIAL: [(u64, i64); 2] = [(0, 100), (9, 7)];
 
 /// Every windowed and stateful operator, over one input.
 fn program(pairs: &DStream<(u64, i64)>, case: &Case, partitions: usize, on_lanes: bool, out: &mut impl Outlet) {
-    let (w, s) = (seconds(case.window as u64), seconds(case.slide as u64));
+    let interval = milliseconds(case.interval);
+    let (w, s) = (interval * case.window as u64, interval * case.slide as u64);
     let (add, take) = (|a: i64, b: i64| a + b, |a: i64, b: i64| a - b);
-    out.take("window", &pairs.window_by(w, s));
+    let slower = pairs.window_by(w, s);
+    out.take("window", &slower);
+    out.take("window_of_window", &slower.reduce_by_key_and_window_by(add, s * 2, s));
+    let slow = slower.update_state_by_key_in(|new: Vec<i64>, old: Option<i64>| update(&new, old), partitions);
+    out.take("state_of_window", &slow.uid("slow"));
     out.take("reduce_by_key_and_window", &pairs.reduce_by_key_and_window_by(add, w, s));
     out.take("reduce_by_key_and_window_in", &pairs.reduce_by_key_and_window_in(add, w, s, partitions));
     out.take("group_by_key_and_window", &pairs.group_by_key_and_window_in(w, s, partitions));
@@ -101,10 +111,7 @@ fn program(pairs: &DStream<(u64, i64)>, case: &Case, partitions: usize, on_lanes
     let sc = pairs.streaming_context().spark_context();
     let initial = sc.parallelize(INITIAL.map(|(k, n)| (k, (2, n))), 2);
     let timed = pairs.update_state_by_key_with_time(
-        |t, _, new: Vec<i64>, old: Option<(u64, i64)>| {
-            let t = StreamTester::elapsed(t).as_millis() / 1000;
-            update_timed(t, &new, old)
-        },
+        move |t, _, new: Vec<i64>, old: Option<(u64, i64)>| update_timed(number(t, interval) as u64, &new, old),
         StateOptions::default().num_partitions(partitions).initial_state(initial),
     );
     out.take("update_state_by_key_with_time", &timed.uid("timed"));
@@ -124,7 +131,7 @@ fn program(pairs: &DStream<(u64, i64)>, case: &Case, partitions: usize, on_lanes
         (*k, v, so_far + v)
     });
     let initial = sc.parallelize(INITIAL, 2);
-    let spec = spec.timeout(seconds(case.timeout as u64)).num_partitions(partitions).initial_state(initial);
+    let spec = spec.timeout(interval * case.timeout as u64).num_partitions(partitions).initial_state(initial);
     let mapped = pairs.map_with_state(spec);
     out.take("map_with_state", &mapped);
     out.take("state_snapshots", &mapped.state_snapshots());
@@ -132,6 +139,10 @@ fn program(pairs: &DStream<(u64, i64)>, case: &Case, partitions: usize, on_lanes
     if !on_lanes {
         out.take(ONE_LANE, &mapped.window(w));
     }
+}
+/// Which batch that is, from 1.
+fn number(t: Time, interval: Duration) -> usize {
+    (StreamTester::elapsed(t).as_millis() / interval.as_millis()) as usize
 }
 fn update(new: &[i64], old: Option<i64>) -> Option<i64> {
     let sum: i64 = old.unwrap_or(0) + new.iter().sum::<i64>();
@@ -161,9 +172,15 @@ fn expected(case: &Case) -> BTreeMap<&'static str, Texts> {
     let sums = twins::updated(b, [], |_, new, old| update(&new, old));
     let initial = INITIAL.map(|(k, n)| (k, (2, n)));
     let timed = twins::updated(b, initial, |t, new, old| update_timed(t as u64, &new, old));
+    // Every batch of the slower stream is one; its number counts slides.
+    let slower = twins::slower(b, w, s);
+    let slow = |out: Texts| out.into_iter().map(|(n, texts)| (n * s, texts)).collect();
+    let of_state = twins::updated(&slower, [], |_, new, old| update(&new, old));
     let (told, after) = twins::mapped(b, case.timeout, &INITIAL);
     [
         ("window", texts(twins::windows(b, w, s))),
+        ("window_of_window", slow(texts(twins::sums(&slower, 2, 1)))),
+        ("state_of_window", slow(texts(of_state))),
         ("reduce_by_key_and_window", texts(twins::sums(b, w, s))),
         ("reduce_by_key_and_window_in", texts(twins::sums(b, w, s))),
         ("group_by_key_and_window", texts(twins::groups(b, w, s))),
@@ -194,8 +211,8 @@ impl Outlet for Outputs {
     }
 }
 impl Outputs {
-    fn texts(&self) -> BTreeMap<&'static str, Texts> {
-        let batch = |(t, records)| (StreamTester::elapsed(t).as_millis() as usize / 1000, records);
+    fn texts(&self, interval: Duration) -> BTreeMap<&'static str, Texts> {
+        let batch = |(t, records)| (number(t, interval), records);
         self.0.iter().map(|(name, out)| (*name, out.take_by_time().into_iter().map(batch).collect())).collect()
     }
 }
@@ -211,12 +228,13 @@ fn feed(case: &Case) -> TestInput<(u64, i64)> {
 }
 /// The case through these events, beginning with the second batch.
 fn run(case: &Case, events: &[Event]) -> BTreeMap<&'static str, Texts> {
+    let interval = milliseconds(case.interval);
     let (input, outputs, life) = (feed(case), Outputs::default(), Rc::new(Cell::new(0)));
     // So that the handles are there before the first start.
     let names = expected(case);
     let outputs = Outputs(names.keys().map(|name| (*name, TestOutput::new())).chain(outputs.0).collect());
     let (feed, mut out, of, lives) = (input.clone(), outputs.clone(), case.clone(), life.clone());
-    let mut tester = ProgramTester::new(seconds(1), move |ssc: &StreamingContext| {
+    let mut tester = ProgramTester::new(interval, move |ssc: &StreamingContext| {
         let partitions = of.partitions[lives.get() % of.partitions.len()];
         program(&feed.stream(ssc, "pairs"), &of, partitions, false, &mut out);
     });
@@ -238,7 +256,7 @@ fn run(case: &Case, events: &[Event]) -> BTreeMap<&'static str, Texts> {
         }
         let step = tester.step();
         if let Ok(t) = &step {
-            left = case.batches.len().saturating_sub(StreamTester::elapsed(*t).as_millis() as usize / 1000);
+            left = case.batches.len().saturating_sub(number(*t, interval));
         }
         let ends = match event {
             Event::Kill => Some(ProgramTester::kill as fn(&mut ProgramTester)),
@@ -254,7 +272,7 @@ fn run(case: &Case, events: &[Event]) -> BTreeMap<&'static str, Texts> {
             life.set(life.get() + 1);
         }
     }
-    outputs.texts()
+    outputs.texts(interval)
 }
 fn cut_power(tester: &mut ProgramTester) {
     let _ = tester.cut_power();
@@ -268,7 +286,7 @@ fn compare(got: &BTreeMap<&'static str, Texts>, expected: &BTreeMap<&'static str
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn windowed_and_stateful_operators_equal_their_twins_whatever_happens(
         case in cases(), events in prop::collection::vec(event(), 16),
@@ -303,7 +321,16 @@ proptest! {
 #[track_caller]
 fn check(batches: impl IntoIterator<Item = Batch>, events: &[Event]) {
     let (batches, lives) = (batches.into_iter().collect(), || vec![2, 3]);
-    let case = Case { batches, window: 2, slide: 1, timeout: 2, every: 1, partitions: lives(), threads: lives() };
+    let case = Case {
+        batches,
+        interval: 1000,
+        window: 2,
+        slide: 1,
+        timeout: 2,
+        every: 1,
+        partitions: lives(),
+        threads: lives(),
+    };
     for (name, expected) in expected(&case) {
         assert_eq!(run(&case, events)[name], expected, "{name}");
     }
@@ -324,15 +351,14 @@ fn conf() -> SparkConf {
     SparkConf::empty().set_app_name("laws").set_master("local[1]").set("spark.streaming.state.volatile", true)
 }
 /// Collects on the driver, as a lane must.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<BTreeMap<&'static str, Texts>>>);
+#[derive(Clone)]
+struct Shared(Arc<Mutex<BTreeMap<&'static str, Texts>>>, Duration);
 impl Outlet for Shared {
     fn take<T: Data + Show>(&mut self, name: &'static str, stream: &DStream<T>) {
-        let all = self.0.clone();
+        let (all, interval) = (self.0.clone(), self.1);
         all.lock().expect("plain map").insert(name, Texts::new());
         stream.foreach_rdd(move |rdd, time| {
-            let t = StreamTester::elapsed(time).as_millis() as usize / 1000;
-            let batch = texts(Out::from([(t, rdd.collect()?)]));
+            let batch = texts(Out::from([(number(time, interval), rdd.collect()?)]));
             all.lock().expect("plain map").entry(name).or_default().extend(batch);
             Ok(())
         });
@@ -345,9 +371,10 @@ fn stepped(
     partitions: usize,
     on_lanes: bool,
 ) -> winterbourne_engine::Result<BTreeMap<&'static str, Texts>> {
+    let interval = milliseconds(case.interval);
     let failed = |e: &dyn Debug| winterbourne_engine::Error::User(format!("{e:?}").into());
-    let ssc = StreamingContext::with_clock(sc, seconds(1), ManualClock::new(TEST_START)).map_err(|e| failed(&e))?;
-    let mut out = Shared::default();
+    let ssc = StreamingContext::with_clock(sc, interval, ManualClock::new(TEST_START)).map_err(|e| failed(&e))?;
+    let mut out = Shared(Arc::default(), interval);
     program(&feed(case).stream(&ssc, "pairs"), case, partitions, on_lanes, &mut out);
     let mut run = ssc.start_stepped().map_err(|e| failed(&e))?;
     for _ in &case.batches {

@@ -25,6 +25,10 @@ fn sum(of: &[Pair]) -> States<i64> {
 pub(crate) fn windows(all: &[Batch], window: usize, slide: usize) -> Out<Pair> {
     every(all, slide).filter_map(|t| Some((t, inside(all, t, window)?))).collect()
 }
+/// The windows as batches of a stream that has one for each slide.
+pub(crate) fn slower(all: &[Batch], window: usize, slide: usize) -> Vec<Batch> {
+    every(all, slide).map(|t| inside(all, t, window)).collect()
+}
 pub(crate) fn sums(all: &[Batch], window: usize, slide: usize) -> Out<Pair> {
     let sums = |(t, records): (usize, Vec<Pair>)| (t, sum(&records).into_iter().collect());
     windows(all, window, slide).into_iter().map(sums).collect()
