@@ -17,7 +17,7 @@ use crate::{
     fair::Rank,
     flow::Carried,
     hash::FixedState,
-    lineage::{Meta, Node, Shuffle},
+    lineage::{Meta, Node, Shuffle, owner},
     listener::Bus,
     plan::{self, Facts, Stage, Wave, Without},
     scope,
@@ -95,7 +95,8 @@ impl Facts for Agreed<'_> {
     fn is_cached(&self, node: &dyn Node) -> bool {
         let (lane, lanes, meta) = (self.backend.lane(), self.backend.lanes(), node.meta());
         let Some(n) = meta.partitions.if_known() else { return false };
-        let mine = (lane..n).step_by(lanes).all(|p| self.inner.blocks.has((meta.id, p)));
+        let mut own = (0..n).filter(|p| owner(node, *p, lanes) == lane);
+        let mine = own.all(|p| self.inner.blocks.has((meta.id, p)));
         self.ask(meta.name, meta.site, n, mine)
     }
     /// All outputs or none: a job that failed may have left some in one lane only.
@@ -266,8 +267,10 @@ impl SparkContext {
         self.may_run(begun.action)?;
         let (meta, mut lost) = (root.meta(), Vec::new());
         let stage = self.run_waves(begun, root, partitions.len(), &mut lost)?;
-        let spec =
-            |(number, partition)| Spec::new(StageId(stage), partition, n, meta.name, meta.site).numbered(0, number);
+        let spec = |(number, partition)| {
+            let spec = Spec::new(StageId(stage), partition, n, meta.name, meta.site).numbered(0, number);
+            spec.owned_by(self.owner(root, partition))
+        };
         // Nothing to run: a job for its map stages.
         let barrier =
             self.inner.barriers.are_used() && !partitions.is_empty() && self.is_barrier(root, partitions.len())?;
@@ -361,6 +364,10 @@ impl SparkContext {
         }
         Ok(None)
     }
+    /// The lane that computes a partition.
+    fn owner(&self, node: &dyn Node, partition: usize) -> usize {
+        self.inner.backend.as_ref().map_or(0, |backend| owner(node, partition, backend.lanes()))
+    }
     fn run_maps_of(&self, begun: &Begun, stages: Vec<(StageId, Stage)>, barrier: bool) -> Result<Option<Missed>> {
         let mut specs = Vec::new();
         for (in_wave, (id, stage)) in stages.iter().enumerate() {
@@ -368,6 +375,7 @@ impl SparkContext {
             let of = shuffle.parent().meta().partitions.get()?;
             for &partition in &stage.missing {
                 let spec = Spec::new(*id, partition, of, shuffle.name(), shuffle.site());
+                let spec = spec.owned_by(self.owner(shuffle.parent(), partition));
                 specs.push(spec.numbered(in_wave, specs.len()));
             }
         }
@@ -450,8 +458,8 @@ impl SparkContext {
         >,
     ) -> Result<(Gathered<R>, Option<Missed>)> {
         let backend = self.inner.backend.as_ref().expect("asked for by the callers");
-        let (lane, lanes, total) = (backend.lane(), backend.lanes(), specs.len());
-        let mine: Vec<Spec> = specs.into_iter().filter(|s| s.partition % lanes == lane).collect();
+        let (lane, total) = (backend.lane(), specs.len());
+        let mine: Vec<Spec> = specs.into_iter().filter(|s| s.owner == lane).collect();
         let numbers: Arc<[usize]> = mine.iter().map(|s| s.number).collect();
         // After a failure all lanes count nothing, so that they stay alike.
         let (ran, updates) = self.run_here(begun, Tasks { specs: mine, barrier: false }, work, Some(numbers.clone()));

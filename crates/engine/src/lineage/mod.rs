@@ -16,7 +16,10 @@ pub use partitioner::{HashPartitioner, KeyPartitioner, Keyed, Order, Partitioner
 pub(crate) use partitioner::{Router, Rule};
 
 use crate::{RddId, Result, ShuffleId, Site, SparkContext, Task, backend::Block};
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 /// Identity and shape of a lineage node, fixed when it is made.
 pub struct Meta {
@@ -35,6 +38,8 @@ pub struct Meta {
     /// Narrow operators in a row, as it was defined: bounds the recursion of `flow` and `next_chunk`. A checkpoint below
     /// shortens the row; `plan::depth` sees that.
     pub depth: u32,
+    /// Whether its partitions are those of its parents, one parent after the other.
+    pub(crate) concatenates: AtomicBool,
     /// Where its partitions are best computed, if it says so.
     pub(crate) hosts: OnceLock<Vec<Vec<String>>>,
 }
@@ -77,6 +82,33 @@ impl dyn Node {
             }
         });
         parents
+    }
+}
+
+/// Which of several lanes computes a partition. What comes of narrow operators is computed where the partition that it is
+/// made of is, so that what a lane keeps (cached blocks, state) is found there; anything else goes round.
+///
+/// Where a partition is made of several, or of some with other numbers, only the first parent counts.
+pub(crate) fn owner(node: &dyn Node, partition: usize, lanes: usize) -> usize {
+    let (mut below, mut p): (Option<Link<dyn Node>>, usize) = (None, partition);
+    loop {
+        let node: &dyn Node = below.as_ref().map_or(node, |below| &***below);
+        let (meta, parents) = (node.meta(), node.narrow());
+        let count = |n: &Link<dyn Node>| n.meta().partitions.if_known().unwrap_or(0);
+        let next = if meta.concatenates.load(Relaxed) {
+            parents.into_iter().find(|parent| {
+                let n = count(parent);
+                let is_there = p < n;
+                p -= if is_there { 0 } else { n };
+                is_there
+            })
+        } else {
+            parents.into_iter().next().filter(|parent| Some(count(parent)) == meta.partitions.if_known())
+        };
+        match next {
+            Some(parent) => below = Some(parent),
+            None => return p % lanes,
+        }
     }
 }
 

@@ -37,7 +37,10 @@ use crate::{
     Chunk, Data, Error, Flow, RddId, Result, Site, SparkContext, Task, at,
     lineage::{Body, Count, Dep, Label, Link, Meta, Op, Partitioner},
 };
-use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 /// A resilient distributed dataset: a lazy, immutable, partitioned collection of records.
 ///
@@ -100,8 +103,8 @@ impl SparkContext {
     ) -> Rdd<T> {
         let Shape { name, site, partitions, deps, partitioner, depth } = shape;
         let id = RddId(self.inner.ids.rdds.fetch_add(1, Relaxed));
-        let meta =
-            Meta { id, name, label: Label::default(), site, partitions, partitioner, depth, hosts: OnceLock::new() };
+        let (label, concatenates, hosts) = (Label::default(), AtomicBool::new(false), OnceLock::new());
+        let meta = Meta { id, name, label, site, partitions, partitioner, depth, concatenates, hosts };
         let body = Body { deps, compute: Box::new(compute) };
         Rdd { op: Arc::new(Op::new(meta, self.inner.blocks.clone(), body)), sc: self.clone() }
     }

@@ -4,7 +4,7 @@ use crate::{
     BoxError, CHUNK, Chunk, Counters, Data, Error, Flow, Records, Result, Site, SparkContext, Task, at,
     lineage::{Count, Dep, Link, Op, Partitioner},
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 /// What a `try_` operator does with a record for which its closure returns an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -313,10 +313,12 @@ impl<T: Data> Rdd<T> {
         };
         let shape = Shape { name: "union", site, partitions, deps, partitioner, depth };
         if shape.partitioner.is_none() {
-            return sc.make(shape, move |p, task| {
+            let all = sc.make(shape, move |p, task| {
                 let (r, p) = owner(&parents, p)?;
                 r.flow(p, task)
             });
+            all.op.meta.concatenates.store(true, Relaxed);
+            return all;
         }
         let parents = Arc::new(parents);
         sc.make(shape, move |p, task| {

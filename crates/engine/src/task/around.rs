@@ -20,6 +20,8 @@ pub(crate) struct Spec {
     /// Which task of its set, over all lanes.
     pub(crate) number: usize,
     pub(crate) partition: usize,
+    /// The lane that runs it, where there are several.
+    pub(crate) owner: usize,
     /// How many partitions its stage's RDD has.
     pub(crate) of: usize,
     pub(crate) name: &'static str,
@@ -36,6 +38,7 @@ impl Spec {
             in_wave: 0,
             number: 0,
             partition,
+            owner: 0,
             of,
             name,
             site,
@@ -52,12 +55,17 @@ impl Spec {
     }
     /// The same task, not begun.
     pub(crate) fn fresh(&self) -> Self {
-        let Spec { stage, in_wave, number, partition, of, name, site, .. } = *self;
-        Spec::new(stage, partition, of, name, site).numbered(in_wave, number)
+        let Spec { stage, in_wave, number, partition, owner, of, name, site, .. } = *self;
+        Spec::new(stage, partition, of, name, site).numbered(in_wave, number).owned_by(owner)
     }
     /// As the `number`th of its set.
     pub(crate) fn numbered(mut self, in_wave: usize, number: usize) -> Self {
         (self.in_wave, self.number) = (in_wave, number);
+        self
+    }
+    /// By this lane.
+    pub(crate) fn owned_by(mut self, lane: usize) -> Self {
+        self.owner = lane;
         self
     }
     /// The number of its last attempt.

@@ -65,6 +65,26 @@ fn a_cache_is_reused_where_every_lane_has_its_part() {
     });
 }
 #[test]
+fn a_union_is_computed_where_its_parents_are() {
+    let computed = Arc::new(AtomicU64::new(0));
+    let c = computed.clone();
+    let results = run_on_lanes(3, &conf("local[1]"), move |sc| {
+        let c = c.clone();
+        let numbers = sc.range(0..100, 5).map(move |x| {
+            c.fetch_add(1, SeqCst);
+            x
+        });
+        let cached = numbers.cache();
+        cached.materialize()?;
+        // Partitions of the cached RDD get other numbers: 1 to 5, and 6 to 10.
+        let all = sc.range(0..7, 1).union(&cached).union(&cached.map(|x| x * 2)).filter(|x| x % 2 == 0);
+        all.sum()
+    });
+    let sum: u64 = (0..7).chain(0..100).filter(|x| x % 2 == 0).sum::<u64>() + 99 * 100;
+    assert!(results.into_iter().all(|r| r.expect("runs") == sum));
+    assert_eq!(computed.load(SeqCst), 100, "cached blocks were found");
+}
+#[test]
 fn divergence_is_an_error_in_every_lane_that_names_both_call_sites() {
     let results = run_on_lanes(3, &conf("local[1]"), |sc| {
         let numbers = sc.range(0..10, 2);

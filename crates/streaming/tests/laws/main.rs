@@ -74,13 +74,10 @@ fn event() -> impl Strategy<Value = Event> {
 trait Outlet {
     fn take<T: Data + Show>(&mut self, name: &'static str, stream: &DStream<T>);
 }
-/// What `map_with_state` emits has no partitioner, so the partitions of a window over it are others than those of the state;
-/// a lane has only its own ones, and nothing moves partitions yet.
-const ONE_LANE: &str = "window_of_mapped";
 const INITIAL: [(u64, i64); 2] = [(0, 100), (9, 7)];
 
 /// Every windowed and stateful operator, over one input.
-fn program(pairs: &DStream<(u64, i64)>, case: &Case, partitions: usize, on_lanes: bool, out: &mut impl Outlet) {
+fn program(pairs: &DStream<(u64, i64)>, case: &Case, partitions: usize, out: &mut impl Outlet) {
     let interval = milliseconds(case.interval);
     let (w, s) = (interval * case.window as u64, interval * case.slide as u64);
     let (add, take) = (|a: i64, b: i64| a + b, |a: i64, b: i64| a - b);
@@ -136,9 +133,7 @@ fn program(pairs: &DStream<(u64, i64)>, case: &Case, partitions: usize, on_lanes
     out.take("map_with_state", &mapped);
     out.take("state_snapshots", &mapped.state_snapshots());
     out.take("versions_of_snapshots", &mapped.state_snapshots().window(w));
-    if !on_lanes {
-        out.take(ONE_LANE, &mapped.window(w));
-    }
+    out.take("window_of_mapped", &mapped.window(w));
 }
 /// Which batch that is, from 1.
 fn number(t: Time, interval: Duration) -> usize {
@@ -194,7 +189,7 @@ fn expected(case: &Case) -> BTreeMap<&'static str, Texts> {
         ("update_state_by_key", texts(sums)),
         ("update_state_by_key_with_time", texts(timed)),
         ("update_state_by_partition", texts(twins::updated(b, [], |_, new, old| count(&new, old)))),
-        (ONE_LANE, texts(twins::versions(&told, b.len(), w))),
+        ("window_of_mapped", texts(twins::versions(&told, b.len(), w))),
         ("map_with_state", texts(told)),
         ("versions_of_snapshots", texts(twins::versions(&after, b.len(), w))),
         ("state_snapshots", texts(after)),
@@ -236,7 +231,7 @@ fn run(case: &Case, events: &[Event]) -> BTreeMap<&'static str, Texts> {
     let (feed, mut out, of, lives) = (input.clone(), outputs.clone(), case.clone(), life.clone());
     let mut tester = ProgramTester::new(interval, move |ssc: &StreamingContext| {
         let partitions = of.partitions[lives.get() % of.partitions.len()];
-        program(&feed.stream(ssc, "pairs"), &of, partitions, false, &mut out);
+        program(&feed.stream(ssc, "pairs"), &of, partitions, &mut out);
     });
     let (mut done, mut left) = (0, case.batches.len());
     while left > 0 {
@@ -303,16 +298,14 @@ proptest! {
     }
     #[test]
     fn many_partitions_and_two_lanes_give_what_one_gives(case in cases(), partitions in 2..6usize) {
-        let alone = |partitions: usize, sc: &SparkContext| stepped(sc, &case, partitions, false);
+        let alone = |partitions: usize, sc: &SparkContext| stepped(sc, &case, partitions);
         let sc = SparkContext::new(conf()).expect("a context");
         let one = alone(1, &sc).expect("no failure");
         compare(&one, &expected(&case))?;
         compare(&alone(partitions, &sc).expect("no failure"), &one)?;
         let of = case.clone();
-        let mut on_lanes = one;
-        on_lanes.remove(ONE_LANE);
-        for lane in run_on_lanes(2, &conf(), move |sc| stepped(sc, &of, partitions, true)) {
-            compare(&lane.expect("no failure"), &on_lanes)?;
+        for lane in run_on_lanes(2, &conf(), move |sc| stepped(sc, &of, partitions)) {
+            compare(&lane.expect("no failure"), &one)?;
         }
     }
 }
@@ -369,13 +362,12 @@ fn stepped(
     sc: &SparkContext,
     case: &Case,
     partitions: usize,
-    on_lanes: bool,
 ) -> winterbourne_engine::Result<BTreeMap<&'static str, Texts>> {
     let interval = milliseconds(case.interval);
     let failed = |e: &dyn Debug| winterbourne_engine::Error::User(format!("{e:?}").into());
     let ssc = StreamingContext::with_clock(sc, interval, ManualClock::new(TEST_START)).map_err(|e| failed(&e))?;
     let mut out = Shared(Arc::default(), interval);
-    program(&feed(case).stream(&ssc, "pairs"), case, partitions, on_lanes, &mut out);
+    program(&feed(case).stream(&ssc, "pairs"), case, partitions, &mut out);
     let mut run = ssc.start_stepped().map_err(|e| failed(&e))?;
     for _ in &case.batches {
         run.step().map_err(|e| failed(&e))?;
