@@ -361,9 +361,8 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
                 all.finish(site, task, move |t: &mut _, h, k, c| merge(t, h, k, c), form)
             });
         }
-        let write = move |flow: Flow<(K, V)>, router: &Router<K>, task: &Task| {
-            combined(flow, router, task, site, &add, alone)
-        };
+        let write =
+            move |flow: Flow<(K, V)>, router: &Router<K>, task: &Task| combined(flow, router, task, site, &add, alone);
         self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Output<Row<K, C>>>, p, task| {
             let mut all = Gather::whole(x.longest(p), task);
             x.read(p, task)?.each(|c| {
@@ -435,7 +434,7 @@ impl Pace {
     const LOOK: usize = 4096;
     /// What goes past a table that was of no use, in its sizes. Keys that would have repeated among them are so many more
     /// rows in the shuffle; as looks double, at most about twice as many as there are keys.
-    const PAST: usize = 8;
+    const PAST: usize = 4;
 
     fn new() -> Self {
         Pace { seen: 0, look: Self::LOOK, past: 0 }
@@ -462,5 +461,58 @@ impl Pace {
         }
         self.look *= 2;
         hardly
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// Rows that a map task leaves of these keys, in chunks.
+    fn rows(keys: impl Iterator<Item = u64>) -> usize {
+        let (mut pace, mut table, mut rows) = (Pace::new(), HashSet::<u64>::new(), 0);
+        let keys: Vec<u64> = keys.collect();
+        for c in keys.chunks(1000) {
+            if pace.is_past(c.len()) {
+                rows += c.len();
+                continue;
+            }
+            table.extend(c);
+            if pace.hardly_repeats(c.len(), table.len()) {
+                rows += table.len();
+                table.clear();
+                pace.begins();
+            }
+        }
+        rows + table.len()
+    }
+    #[test]
+    fn keys_that_repeat_are_combined() {
+        let few = |n: u64, of: u64| (0..n).map(move |i| hash::of(&i) % of);
+        assert_eq!(rows(few(1_000_000, 1_000)), 1_000);
+        // A quarter of the records repeat a key, and the table is full of them.
+        assert_eq!(rows((0..40_000).map(|i| i - i % 4 / 3)), 30_000);
+        for of in [10_000, 50_000, 200_000] {
+            let (n, rows) = (rows(few(2_000_000, of)), of as usize);
+            assert!((rows..=3 * rows).contains(&n), "{n} rows of {of} keys");
+        }
+    }
+    #[test]
+    fn keys_that_do_not_repeat_go_past_the_table() {
+        let mut pace = Pace::new();
+        let (mut past, mut in_table) = (0, 0);
+        for _ in 0..1_000 {
+            if pace.is_past(1_000) {
+                past += 1;
+                continue;
+            }
+            in_table += 1_000;
+            if pace.hardly_repeats(1_000, in_table) {
+                in_table = 0;
+                pace.begins();
+            }
+        }
+        assert!(past > 750, "{past} of 1000 chunks");
     }
 }

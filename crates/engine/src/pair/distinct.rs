@@ -1,5 +1,8 @@
 //! Each record once.
-use super::{gather::{Form, Gather}, table::Table};
+use super::{
+    gather::{Form, Gather},
+    table::Table,
+};
 use crate::{Data, Key, KeyPartitioner, Rdd, Site, at, lineage::Partitioner};
 
 impl<T: Data> Rdd<T> {

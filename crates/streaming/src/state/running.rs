@@ -68,7 +68,12 @@ impl<K: Key, V: Wire> Part<K, Running<V>> {
         })
     }
     /// Takes a batch away that was added.
-    pub(crate) fn leave(&mut self, flow: Flow<Hashed<K, V>>, now: Time, inverse: &impl Fn(V, V) -> V) -> engine::Result<()> {
+    pub(crate) fn leave(
+        &mut self,
+        flow: Flow<Hashed<K, V>>,
+        now: Time,
+        inverse: &impl Fn(V, V) -> V,
+    ) -> engine::Result<()> {
         self.each(flow, now, |old, v| {
             let old = old.filter(|old| old.batches() > 0)?;
             Some(Running::new(inverse(old.value.clone(), v), old.batches() - 1))

@@ -60,6 +60,10 @@ keys! {
         default: Some("1000"), unit: Unit::Of("slides")
     }
 
+    /// Whether keys of `map_with_state` time out as late as in Spark: only in batches in which the stream is checkpointed
+    /// there, every tenth unless its `checkpoint` says otherwise. Else in the first batch in which they are due.
+    COMPAT_TIMEOUTS_AT_CHECKPOINTS: bool = "spark.compat.timeoutsAtCheckpoints" { default: Some("false") }
+
     /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
     UNPERSIST: bool = "spark.streaming.unpersist" { no_effect: super::LATER, default: Some("true") }
 
