@@ -20,8 +20,8 @@ mod sink;
 mod state;
 
 pub use batch::{
-    BatchDone, BatchEntry, BatchLog, BatchPlan, DurableStatus, FailurePolicy, Health, InputPlan, StateChange, Stepper,
-    Stop, StreamingState, StreamingStatus,
+    BatchDone, BatchEntry, BatchLog, BatchPlan, DurableStatus, FailurePolicy, Health, InputBehind, InputPlan,
+    StateChange, Stepper, Stop, StreamingState, StreamingStatus,
 };
 pub use context::StreamingContext;
 pub use dstream::{
@@ -38,7 +38,7 @@ pub use input::{
 pub use receive::{
     Intake, Receiver, ReceiverInfo, ReceiverState, SocketBytes, SocketReceiver, Stopped, StoreError, Tolerated,
 };
-pub use sink::{FileSink, FileWriter, Recovered, Sink, SinkPlace, SinkWriter};
+pub use sink::{CsvOptions, FileSink, FileWriter, Period, Recovered, Sink, SinkPlace, SinkWriter};
 pub use state::State;
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
 pub use winterbourne_engine::BoxError;
