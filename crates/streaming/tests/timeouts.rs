@@ -84,7 +84,7 @@ fn fires_at(late: &str, checkpoint: Option<u64>) -> Option<usize> {
     let out = tester.output(&mapped);
     feed.push(vec![(1, 5)]);
     for _ in 0..12 {
-        tester.step().unwrap();
+        tester.step().expect("no batch fails");
     }
     let batches = out.take_sorted();
     assert_eq!(batches[0], [(1, 5, false)]);
