@@ -6,9 +6,9 @@ use crate::time::Duration;
 keys! {
     "Batches";
 
-    /// Jobs of the streaming program that run at once.
+    /// Output operations of a batch that run at once. Batches still come one after the other, and their sinks commit in
+    /// order.
     CONCURRENT_JOBS: usize = "spark.streaming.concurrentJobs" {
-        no_effect: super::LATER,
         default: Some("1"), rule: Rule::Positive, unit: Unit::Of("jobs")
     }
 
