@@ -13,6 +13,8 @@ mod node;
 mod queue;
 mod rate;
 mod receiver;
+#[cfg(unix)]
+mod tail;
 
 pub(crate) use constant::ConstantInput;
 pub use estimator::RateEstimator;
