@@ -32,9 +32,10 @@ pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, InputInfo, ListenerId, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{
-    BatchMeasure, FileCounts, FileStreamOptions, Input, InputLag, Planned, QueueOptions, RateEstimator, RddQueue,
-    ReceiverWatch, StreamFile, Supply, Tick,
+    BatchMeasure, FileCounts, FileStreamOptions, Input, InputLag, Planned, QueueOptions, RddQueue, ReceiverWatch,
+    StreamFile, Supply, Tick,
 };
+pub use rate::{Allowance, Limit};
 pub use receive::{
     Intake, Receiver, ReceiverInfo, ReceiverState, SocketBytes, SocketReceiver, Stopped, StoreError, Tolerated,
 };

@@ -170,7 +170,7 @@ fn rates_bound_each_partition_and_follow_the_lag() {
     assert_eq!(sizes(&[max], own), [5, 100]);
     assert_eq!(sizes(&initial, DirectStreamOptions::new()), [180, 20]);
     assert_eq!(sizes(&[initial[0], initial[1], max], DirectStreamOptions::new()), [70, 20]);
-    assert_eq!(sizes(&initial, DirectStreamOptions::new().min_rate(|_| Some(40))), [180, 40]);
+    assert_eq!(sizes(&initial, DirectStreamOptions::new().min_rate(|_| Some(40))), [160, 40]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
     durable::Keeper,
     graph::{Job, Output, StreamNode},
     input::{InputNode, Measured, PlannedInput, Tick},
+    rate::Limit,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) max_attempts: u64,
     pub(crate) on_failure: FailurePolicy,
     pub(crate) max_queued: usize,
+    /// What a batch never holds more of.
+    pub(crate) most: Limit,
     pub(crate) graceful_timeout: Duration,
     pub(crate) stop_spark_context: bool,
 }
@@ -87,7 +90,8 @@ impl Runner {
     /// The failure of the last attempt; everything is undone, the plan is kept.
     pub(crate) fn run(&mut self, due: Due) -> Result<(), Box<BatchError>> {
         self.control.shared().status.coalesced_ticks += due.coalesced;
-        self.run_tick(Tick { time: due.time, latest: due.latest }, due.coalesced, true)
+        let tick = Tick { time: due.time, latest: due.latest, limit: self.settings.most };
+        self.run_tick(tick, due.coalesced, true)
     }
 
     /// Runs a batch that was set aside once more. `Ok(false)` if it is not there.
@@ -98,7 +102,7 @@ impl Runner {
         if !self.aside.contains(&time) || !self.inputs.iter().all(|i| i.put_back(time)) {
             return Ok(false);
         }
-        self.run_tick(Tick { time, latest: false }, 0, false)?;
+        self.run_tick(Tick { time, latest: false, limit: Limit::NONE }, 0, false)?;
         self.drop_aside(time);
         Ok(true)
     }
@@ -235,18 +239,28 @@ impl Runner {
 
     /// Asks every input what belongs to the batch, and logs it before anything runs.
     fn plan(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+        let mut said: Vec<Option<PlannedInput>> = vec![None; self.inputs.len()];
+        let mut tick = progress.tick;
+        // Another one is the first each time: what is left for the last may be nothing.
+        let (n, number) = (said.len(), tick.time.as_millis() / self.settings.interval.as_millis());
+        let first = (number % n.max(1) as u64) as usize;
+        for i in (first..n).chain(0..first) {
+            let planned = guard_driver(|| Ok(self.inputs[i].plan(&tick)?));
+            said[i] = planned.map_err(|e| (format!("the plan of {}", self.input_ids[i]), e))?;
+            let (records, bytes) = said[i].as_ref().map_or((None, None), |s| (s.records, s.bytes));
+            tick.limit = tick.limit.less(records.unwrap_or(0), bytes.unwrap_or(0));
+        }
         let (mut plans, mut records) = (Vec::new(), 0);
         progress.inputs.clear();
-        for (input, id) in self.inputs.iter().zip(&self.input_ids) {
-            let planned = guard_driver(|| Ok(input.plan(&progress.tick)?));
-            let Some(said) = planned.map_err(|e| (format!("the plan of {id}"), e))? else { continue };
+        for ((input, id), said) in self.inputs.iter().zip(&self.input_ids).zip(said) {
+            let Some(said) = said else { continue };
             records += said.records.unwrap_or(0);
             if self.control.bus.is_listened() {
                 let (records, description) = (said.records, said.description.clone());
                 progress.inputs.push(InputInfo { id: id.clone(), records, description, lag: input.lag() });
             }
             if self.is_logged() {
-                let PlannedInput { records, description, plan } = said;
+                let PlannedInput { records, description, plan, .. } = said;
                 plans.push(InputPlan { input: id.clone(), records, description, plan });
             }
         }

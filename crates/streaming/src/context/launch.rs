@@ -7,6 +7,7 @@ use crate::{
     durable::{self, Expect, Place},
     graph::{Ids, StreamMeta, assign, spread_remember},
     input::InputNode,
+    rate::Limit,
     sink::SinkPlace,
 };
 use std::{
@@ -239,6 +240,10 @@ impl StreamingContext {
             max_attempts: self.setting(keys::BATCH_MAX_ATTEMPTS)?.max(1),
             on_failure: self.setting(keys::BATCH_ON_FAILURE)?.parse().unwrap_or_default(),
             max_queued: self.setting(keys::BATCH_MAX_QUEUED)?,
+            most: Limit {
+                records: self.setting(keys::BATCH_MAX_RECORDS)?,
+                bytes: self.setting(keys::BATCH_MAX_BYTES)?.map(|bytes| bytes.0),
+            },
             graceful_timeout: timeout.unwrap_or(self.inner.batch * 10),
             stop_spark_context: self.setting(keys::STOP_SPARK_CONTEXT_BY_DEFAULT)?,
         })

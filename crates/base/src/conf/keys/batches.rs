@@ -1,6 +1,6 @@
 //! Keys of the life of a batch: running, failing, remembering, stopping.
 
-use crate::conf::{Entry, Group, Key, Rule, Unit};
+use crate::conf::{Bytes, Entry, Group, Key, Rule, Unit};
 use crate::time::Duration;
 
 keys! {
@@ -26,6 +26,19 @@ keys! {
     /// Batches that may wait for the running one before ticks are coalesced.
     BATCH_MAX_QUEUED: usize = "spark.streaming.batch.maxQueued" {
         default: Some("8"), rule: Rule::Positive, unit: Unit::Of("batches")
+    }
+
+    /// The most records that a batch takes, of all its inputs together that count theirs before they are read. Never exceeded,
+    /// but for records that a receiver stored to be durable together, and that are more by themselves: such a group has a
+    /// batch for itself. Zero or less for no limit.
+    BATCH_MAX_RECORDS: Option<u64> = "spark.streaming.batch.maxRecords" {
+        rule: Rule::Limit, unit: Unit::Of("records"), unset: "no limit"
+    }
+
+    /// The most bytes that a batch takes, of all its inputs together that know theirs before they are read. Never exceeded,
+    /// but for a single record or group that is larger by itself.
+    BATCH_MAX_BYTES: Option<Bytes> = "spark.streaming.batch.maxBytes" {
+        rule: Rule::Positive, unset: "no limit"
     }
 
     /// Directory for the batch log, state and checkpoints, applied when the context is created.
