@@ -29,6 +29,11 @@ impl Transcript {
             self.outcome(outcome);
         } else if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ...")) {
             self.pending = Some(format!("{}::{}", self.program, plain(name)));
+        } else if let Some(why) = line.strip_prefix("skipped: ") {
+            // A program that cannot run here ends with this, and no summary.
+            self.pending = None;
+            self.ignored += 1;
+            self.ignored_names.push(format!("{}: {why}", self.program));
         } else if self.pending.is_some() {
             self.outcome(line);
         }
@@ -110,6 +115,10 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
 test counts ...
 ok
 test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+     Running tests/needy.rs (target/debug/deps/rdds-2)
+running 2 tests
+test one ...
+skipped: no broker
    Doc-tests winterbourne_engine
 test crates/engine/src/rdd.rs - rdd::Rdd<T>::map (line 12) ... ok
 test crates/engine/src/rdd.rs - rdd::Rdd<T>::nest (line 20) - compile fail ... ok
@@ -129,7 +138,8 @@ test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
                 "winterbourne-engine::doc::crates/engine/src/lib.rs",
             ]
         );
-        assert_eq!(transcript.ignored_names, ["winterbourne-engine::lib::rdd::tests::skipped"]);
-        assert_eq!((transcript.passed, transcript.failed, transcript.ignored), (7, 1, 1));
+        let skipped = ["winterbourne-engine::lib::rdd::tests::skipped", "winterbourne-engine::tests/needy: no broker"];
+        assert_eq!(transcript.ignored_names, skipped);
+        assert_eq!((transcript.passed, transcript.failed, transcript.ignored), (7, 1, 2));
     }
 }

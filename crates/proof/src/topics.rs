@@ -9,7 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use winterbourne::BoxError;
 use winterbourne_base::thread;
-use winterbourne_broker::Broker;
+use winterbourne_broker::Cluster;
 
 pub(crate) const INPUT: &str = "input";
 pub(crate) const COPIES: &str = "copies";
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(15);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Makes the three topics.
-pub(crate) fn make(broker: &Broker) -> Result<(), BoxError> {
+pub(crate) fn make(broker: &Cluster) -> Result<(), BoxError> {
     for topic in [INPUT, COPIES, CHANGES] {
         broker.create_topic(topic, PARTITIONS)?;
     }

@@ -28,7 +28,7 @@ use winterbourne::{
     },
     seconds,
 };
-use winterbourne_broker::Broker;
+use winterbourne_broker::Cluster;
 
 const TOPIC: &str = "w9";
 const PARTITIONS: i32 = 4;
@@ -37,7 +37,7 @@ const RATE: u64 = 250_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(args: &Args, out: Out) -> Result {
-    let broker = Broker::start()?;
+    let broker = Cluster::start()?;
     broker.create_topic(TOPIC, PARTITIONS as u32)?;
     let servers = broker.bootstrap();
     let n = args.n.unwrap_or(10_000_000) / PARTITIONS as u64 * PARTITIONS as u64;

@@ -1,5 +1,5 @@
 //! [`Cluster`]: what the driver asks of a cluster, and the offsets it commits there.
-use super::{PATIENCE, Said, create, failed};
+use super::{PATIENCE, Said, create, failed, passes};
 use crate::{Error, KafkaParams, TopicPartition};
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -7,6 +7,10 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 use std::{collections::BTreeMap, time::Duration};
+use winterbourne_base::{Clock as _, SystemClock};
+
+/// Between two questions, where the answer was one that passes.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// An offset for each of some partitions.
 pub(crate) type PartitionOffsets = BTreeMap<TopicPartition, i64>;
@@ -26,10 +30,28 @@ impl Cluster {
         failed(&self.params, doing, e)
     }
 
+    /// Asks until there is an answer, for as long as there is patience. A leader that is lost is no reason for a batch to fail:
+    /// there will be another one.
+    fn patiently<T>(&self, mut ask: impl FnMut(Duration) -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+        let begun = SystemClock.nanos();
+        loop {
+            let left = PATIENCE.saturating_sub(Duration::from_nanos(SystemClock.nanos() - begun));
+            match ask(left.max(PAUSE)) {
+                Err(e) if left > PAUSE && e.rdkafka_error_code().is_some_and(passes) => {
+                    tracing::debug!("Kafka: {e}; asked again");
+                    // Nothing is subscribed, so this is a pause, and a look at what else the client has to say.
+                    self.consumer.poll(PAUSE);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
     /// The partitions of a topic, or of all topics but the cluster's own.
     pub(crate) fn partitions(&self, topic: Option<&str>) -> Result<Vec<TopicPartition>, Error> {
         let doing = || format!("the partitions of {} are asked for", topic.unwrap_or("all topics"));
-        let found = self.consumer.fetch_metadata(topic, PATIENCE).map_err(|e| self.failed(doing(), &e))?;
+        let found =
+            self.patiently(|wait| self.consumer.fetch_metadata(topic, wait)).map_err(|e| self.failed(doing(), &e))?;
         let mut all = Vec::new();
         for t in found.topics().iter().filter(|t| topic.is_some() || !t.name().starts_with("__")) {
             if let Some(error) = t.error() {
@@ -77,20 +99,29 @@ impl Cluster {
         if list.count() == 0 {
             return Ok(PartitionOffsets::new());
         }
-        let found = self.consumer.offsets_for_times(list, PATIENCE).map_err(|e| self.failed(doing, &e))?;
-        let (mut offsets, mut gone) = (PartitionOffsets::new(), Vec::new());
-        for e in found.elements() {
-            let p = TopicPartition::new(e.topic(), e.partition());
-            match e.error() {
-                Ok(()) => {
-                    offsets.insert(p, e.offset().to_raw().unwrap_or(-1));
+        let mut whose = String::new();
+        let ask = |wait| {
+            let found = self.consumer.offsets_for_times(list.clone(), wait)?;
+            let (mut offsets, mut gone) = (PartitionOffsets::new(), Vec::new());
+            for e in found.elements() {
+                let p = TopicPartition::new(e.topic(), e.partition());
+                match e.error() {
+                    Ok(()) => {
+                        offsets.insert(p, e.offset().to_raw().unwrap_or(-1));
+                    }
+                    Err(KafkaError::OffsetFetch(
+                        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition,
+                    )) => gone.push(p),
+                    Err(error) => {
+                        whose = format!(", {p}");
+                        return Err(error);
+                    }
                 }
-                Err(KafkaError::OffsetFetch(
-                    RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition,
-                )) => gone.push(p),
-                Err(error) => return Err(self.failed(format!("{doing}, {p}"), &error)),
             }
-        }
+            Ok((offsets, gone))
+        };
+        let answer = self.patiently(ask);
+        let (offsets, gone) = answer.map_err(|e| self.failed(format!("{doing}{whose}"), &e))?;
         if gone.is_empty() { Ok(offsets) } else { Err(Error::Gone(gone)) }
     }
     /// What the group has committed, with what it wrote beside it.
@@ -100,7 +131,8 @@ impl Cluster {
         for p in of {
             list.add_partition(&p.topic, p.partition);
         }
-        let found = self.consumer.committed_offsets(list, PATIENCE).map_err(|e| self.failed(doing, &e))?;
+        let ask = |wait| self.consumer.committed_offsets(list.clone(), wait);
+        let found = self.patiently(ask).map_err(|e| self.failed(doing, &e))?;
         let mut all = BTreeMap::new();
         for e in found.elements() {
             e.error().map_err(|e| self.failed(doing, &e))?;

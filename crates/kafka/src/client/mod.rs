@@ -13,7 +13,7 @@ use rdkafka::{
     ClientContext,
     config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::ConsumerContext,
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use std::time::Duration;
 
@@ -54,4 +54,26 @@ fn create<T: FromClientConfigAndContext<C>, C: ClientContext>(params: &KafkaPara
 
 fn failed(params: &KafkaParams, doing: impl Into<String>, e: &KafkaError) -> Error {
     Error::Cluster { servers: params.servers().to_owned(), doing: doing.into(), what: e.to_string() }
+}
+
+/// What passes by itself: a connection that was lost, a leader that is being elected, a broker that knows no more than we do.
+fn passes(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::Resolve
+            | Code::NotLeaderForPartition
+            | Code::LeaderNotAvailable
+            | Code::NetworkException
+            | Code::BrokerNotAvailable
+            | Code::ReplicaNotAvailable
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::OffsetNotAvailable
+            | Code::NodeUpdate
+    )
 }

@@ -1,5 +1,5 @@
 //! [`Reader`]: one partition, from an offset on.
-use super::{Said, create, failed};
+use super::{Said, create, failed, passes};
 use crate::{Error, KafkaParams, TopicPartition};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList, bindings,
@@ -110,24 +110,9 @@ impl Reader {
                 Ok(Polled::OutOfRange)
             }
             // The client goes on trying by itself.
-            Some(Err(
-                e @ KafkaError::MessageConsumption(
-                    Code::BrokerTransportFailure
-                    | Code::AllBrokersDown
-                    | Code::OperationTimedOut
-                    | Code::RequestTimedOut
-                    | Code::Resolve
-                    | Code::NotLeaderForPartition
-                    | Code::LeaderNotAvailable
-                    | Code::NetworkException
-                    | Code::BrokerNotAvailable
-                    | Code::ReplicaNotAvailable
-                    | Code::FencedLeaderEpoch
-                    | Code::UnknownLeaderEpoch
-                    | Code::OffsetNotAvailable
-                    | Code::NodeUpdate,
-                ),
-            )) => Ok(Polled::Nothing(Some(e.to_string()))),
+            Some(Err(e @ KafkaError::MessageConsumption(code))) if passes(code) => {
+                Ok(Polled::Nothing(Some(e.to_string())))
+            }
             Some(Err(e)) => Err(failed(&self.params, format!("{} is read", self.partition), &e)),
         }
     }

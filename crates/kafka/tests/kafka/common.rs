@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 use winterbourne_base::{ManualClock, SparkConf};
-use winterbourne_broker::{Broker, Options, Sasl};
+use winterbourne_broker::{Cluster, Options, Sasl, or_skip};
 use winterbourne_engine::SparkContext;
 use winterbourne_kafka::KafkaParams;
 use winterbourne_streaming::{StreamingContext, seconds};
@@ -32,9 +32,9 @@ pub(crate) fn sasl() -> Sasl {
     Sasl { user: "alice".into(), password: "hush-hush".into() }
 }
 /// The broker of this test program.
-pub(crate) fn broker() -> &'static Broker {
-    static BROKER: OnceLock<Broker> = OnceLock::new();
-    BROKER.get_or_init(|| Broker::with(Options { sasl: Some(sasl()) }).unwrap_or_else(|e| panic!("{e}")))
+pub(crate) fn broker() -> &'static Cluster {
+    static BROKER: OnceLock<Cluster> = OnceLock::new();
+    BROKER.get_or_init(|| or_skip(Cluster::with(Options { nodes: 1, sasl: Some(sasl()) })))
 }
 pub(crate) fn params() -> KafkaParams {
     KafkaParams::new(broker().bootstrap())
@@ -129,8 +129,15 @@ pub(crate) fn write_with<V: AsRef<[u8]>>(
 }
 /// Values of a topic as readers of committed records see them.
 pub(crate) fn read_all(topic: &str) -> Vec<String> {
+    read_all_of(client(&[]), topic)
+}
+/// The same, of another cluster.
+pub(crate) fn read_all_of(mut client: ClientConfig, topic: &str) -> Vec<String> {
     let settings = [("group.id", "reader"), ("isolation.level", "read_committed"), ("enable.partition.eof", "true")];
-    let consumer: BaseConsumer = client(&settings).set("fetch.wait.max.ms", "20").create().expect("a client");
+    settings.iter().for_each(|(k, v)| {
+        client.set(*k, *v);
+    });
+    let consumer: BaseConsumer = client.set("fetch.wait.max.ms", "20").create().expect("a client");
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
     let mut list = TopicPartitionList::new();
     let partitions = metadata.topics()[0].partitions();

@@ -318,6 +318,9 @@ fn listeners_hear_ranges_lag_and_freshness() {
     assert_eq!((behind.part.as_str(), behind.records, behind.newest), (format!("{topic}-0").as_str(), 6, Some(newest)));
     assert_eq!(behind.behind(newest + seconds(3)), Some(seconds(3)));
     assert_eq!((idle.records, idle.newest, idle.behind(newest)), (0, None, Some(seconds(0))));
+    let [of] = &run.ssc.status().lags[..] else { panic!("one input") };
+    assert_eq!((&of.id, &of.parts, of.records()), (&input.id, &input.lag, 6));
+    assert_eq!(of.behind(newest + seconds(3)), Some(seconds(3)));
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! What the handles of a context, on any thread, share with its batch loop: state, commands, counts.
-use crate::{BatchError, Error, events::Bus, input::InputNode, receive::ReceiverInfo};
+use crate::{BatchError, Error, InputLag, events::Bus, input::InputNode, receive::ReceiverInfo};
 use std::{
     collections::VecDeque,
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard},
     thread::ThreadId,
 };
-use winterbourne_base::{Clock, Time, clock::Bell};
+use winterbourne_base::{Clock, Duration, Time, clock::Bell};
 
 /// Where a context is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,8 +122,30 @@ pub struct StreamingStatus {
     pub events_dropped: u64,
     /// All receivers.
     pub receivers: Vec<ReceiverInfo>,
+    /// How far inputs are behind their sources, those that know: as of the batch that was planned or done last.
+    pub lags: Vec<InputBehind>,
     /// What is kept in the checkpoint directory, where one is set.
     pub durable: Option<DurableStatus>,
+}
+
+/// How far one input is behind its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InputBehind {
+    /// The operator's id.
+    pub id: String,
+    /// Each part of it: a partition of a topic, say.
+    pub parts: Vec<InputLag>,
+}
+impl InputBehind {
+    /// Records that are there and in no batch yet, of all parts.
+    pub fn records(&self) -> u64 {
+        self.parts.iter().map(|part| part.records).sum()
+    }
+    /// How far the part that is farthest behind is behind, in time. None while it is not known of some part that is behind.
+    pub fn behind(&self, now: Time) -> Option<Duration> {
+        self.parts.iter().map(|part| part.behind(now)).try_fold(Duration::ZERO, |most, of| Some(most.max(of?)))
+    }
 }
 
 /// What a stream has kept in its checkpoint directory, and what that cost.
@@ -203,6 +225,7 @@ impl Control {
             skipped_records: 0,
             events_dropped: 0,
             receivers: Vec::new(),
+            lags: Vec::new(),
             durable: None,
         };
         let shared = Shared {

@@ -12,7 +12,7 @@ mod ticker;
 mod worker;
 
 pub(crate) use control::{Command, Control};
-pub use control::{DurableStatus, FailurePolicy, Health, Stop, StreamingState, StreamingStatus};
+pub use control::{DurableStatus, FailurePolicy, Health, InputBehind, Stop, StreamingState, StreamingStatus};
 pub use log::{BatchDone, BatchEntry, BatchLog, BatchPlan, InputPlan, StateChange};
 pub(crate) use runner::{Runner, Settings};
 pub use stepper::Stepper;

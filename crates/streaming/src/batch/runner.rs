@@ -3,7 +3,7 @@
 //! It knows no thread and no tick; time comes with the batch. A failed attempt is undone before the next one. Output
 //! operations that succeeded in an earlier attempt are not run again.
 use super::{
-    control::{Control, FailurePolicy},
+    control::{Control, FailurePolicy, InputBehind},
     log::{BatchDone, BatchEntry, BatchLog, BatchPlan, InputPlan},
     ticker::Due,
 };
@@ -265,6 +265,7 @@ impl Runner {
             }
         }
         progress.records = records;
+        self.note_lags();
         if self.is_logged() {
             let time = progress.tick.time;
             let plan =
@@ -327,6 +328,7 @@ impl Runner {
             keeper.settled(&self.sc, &self.inputs);
             self.control.shared().status.durable = Some(keeper.status());
         }
+        self.note_lags();
         self.control.bus.post(|| {
             let mut info = progress.info(clock.nanos());
             for known in &mut info.inputs {
@@ -335,6 +337,16 @@ impl Runner {
             }
             StreamingEvent::BatchCompleted(info)
         });
+    }
+
+    /// For `status`, which may not wait for an input that plans.
+    fn note_lags(&self) {
+        let known = self.inputs.iter().zip(&self.input_ids).filter_map(|(input, id)| {
+            let parts = input.lag();
+            (!parts.is_empty()).then(|| InputBehind { id: id.clone(), parts })
+        });
+        let lags: Vec<InputBehind> = known.collect();
+        self.control.shared().status.lags = lags;
     }
 
     /// Settles a batch that was applied, and forgets. How many records its operators skipped.
