@@ -20,8 +20,8 @@ mod sink;
 mod state;
 
 pub use batch::{
-    BatchDone, BatchEntry, BatchLog, BatchPlan, DurableStatus, FailurePolicy, Health, InputBehind, InputPlan,
-    StateChange, Stepper, Stop, StreamingState, StreamingStatus,
+    BatchDone, BatchEntry, BatchLog, BatchPlan, Cause, DurableStatus, FailurePolicy, Health, InputBehind, InputPlan,
+    SlowStage, StateChange, Stepper, Stop, StreamingState, StreamingStatus,
 };
 pub use context::StreamingContext;
 pub use dstream::{

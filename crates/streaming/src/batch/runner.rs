@@ -3,6 +3,7 @@
 //! It knows no thread and no tick; time comes with the batch. A failed attempt is undone before the next one. Output
 //! operations that succeeded in an earlier attempt are not run again.
 use super::{
+    OnOverload, Overload, Trend,
     control::{Control, FailurePolicy, InputBehind},
     log::{BatchDone, BatchEntry, BatchLog, BatchPlan, InputPlan},
     ticker::Due,
@@ -31,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) max_attempts: u64,
     pub(crate) on_failure: FailurePolicy,
     pub(crate) max_queued: usize,
+    pub(crate) on_overload: OnOverload,
     /// What a batch never holds more of.
     pub(crate) most: Limit,
     pub(crate) graceful_timeout: Duration,
@@ -61,6 +63,9 @@ pub(crate) struct Runner {
     pub(crate) aside: VecDeque<Time>,
     /// The batch that failed before its plan was logged.
     pub(crate) unplanned: Option<Time>,
+    /// Whether batches keep up, and what is known if not.
+    pub(crate) trend: Trend,
+    pub(crate) overload: Overload,
     /// Which output operations succeeded in batches that are held or lie aside: they are not repeated.
     pub(crate) unfinished: BTreeMap<Time, Vec<Option<OutputInfo>>>,
 }
@@ -89,8 +94,13 @@ impl Runner {
     /// # Errors
     /// The failure of the last attempt; everything is undone, the plan is kept.
     pub(crate) fn run(&mut self, due: Due) -> Result<(), Box<BatchError>> {
-        self.control.shared().status.coalesced_ticks += due.coalesced;
-        let tick = Tick { time: due.time, latest: due.latest, limit: self.settings.most };
+        let limit = if due.takes_in { self.settings.most } else { Limit { records: Some(0), bytes: Some(0) } };
+        {
+            let status = &mut self.control.shared().status;
+            status.coalesced_ticks += due.coalesced;
+            status.blocked_batches += u64::from(!due.takes_in);
+        }
+        let tick = Tick { time: due.time, latest: due.latest, limit };
         self.run_tick(tick, due.coalesced, true)
     }
 
@@ -315,6 +325,7 @@ impl Runner {
             let processing_us = (now - progress.begun) / 1000;
             let measured = Measured { done_us: now / 1000, processing_us, delay_us: progress.scheduling_delay_us };
             self.inputs.iter().for_each(|i| i.measured(progress.tick.time, &measured));
+            self.observe(&measured);
         }
         let skipped = self.settle(progress.tick.time);
         failpoint::hit("batch.settled");

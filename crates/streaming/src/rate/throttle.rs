@@ -67,6 +67,11 @@ impl Throttle {
         if let Some((of_records, of_bytes)) = &mut self.tracks {
             of_records.measured(batch);
             of_bytes.measured(Sample { records: bytes, ..batch });
+            if of_records.cost.all_hold_one() {
+                // Whether two cost more than one is seen only by trying.
+                of_records.try_twice();
+                of_bytes.try_twice();
+            }
         }
     }
 }
@@ -79,7 +84,7 @@ struct Track {
     pid: Pid,
     /// Per second of batch time.
     rate: f64,
-    /// Of the batches so far, less than one.
+    /// Of the batches so far, mostly less than one.
     saved: f64,
     cost: Cost,
 }
@@ -109,11 +114,20 @@ impl Track {
         Some(all as u64)
     }
 
+    /// The next batch may hold twice of what the last ones held.
+    fn try_twice(&mut self) {
+        let most = self.cost.recent.drain(..).map(|(n, _)| n).fold(0.0, f64::max);
+        self.saved = self.saved.max(2.0 * most - self.in_a_batch(self.rate));
+    }
+
     fn measured(&mut self, batch: Sample) {
         // What a clock cannot see took something all the same.
         let batch = Sample { processing_us: batch.processing_us.max(1), ..batch };
         let (n, took) = (batch.records as f64, batch.processing_us as f64);
-        self.cost.learn(n, took);
+        // An empty one is no smaller batch: a sink may have nothing to commit then, say.
+        if batch.records > 0 {
+            self.cost.learn(n, took);
+        }
         let first = self.pid.is_new();
         let estimate = match self.pid.rate_after(batch) {
             Some(rate) => rate,
@@ -155,18 +169,26 @@ struct Cost {
 impl Cost {
     const RECENT: usize = 64;
 
+    fn all_hold_one(&self) -> bool {
+        self.recent.len() == Self::RECENT && self.recent.iter().all(|(n, _)| *n <= 1.0)
+    }
+
     /// Batches of very different sizes tell what is fixed: the line through two of them. What it is cannot be more than
-    /// any batch took.
+    /// any batch took. The fastest ones say most: one that had to wait for something says nothing.
     fn learn(&mut self, n: f64, took: f64) {
         let line = |(few, least): (f64, f64), (many, most): (f64, f64)| {
             ((least * many - most * few) / (many - few)).clamp(0.0, least)
         };
         let others = || self.recent.iter().copied();
-        let smaller = others().filter(|(other, _)| 4.0 * other < n).min_by(|a, b| a.1.total_cmp(&b.1));
-        let larger = others().filter(|(other, _)| *other > 4.0 * n).max_by(|a, b| a.0.total_cmp(&b.0));
+        let smaller = others().filter(|(other, _)| 2.0 * other <= n && *other < n).min_by(|a, b| a.1.total_cmp(&b.1));
+        let larger = others().filter(|(other, _)| *other >= 2.0 * n && *other > 0.0).min_by(|a, b| a.1.total_cmp(&b.1));
         let seen = smaller.map(|small| line(small, (n, took))).or(larger.map(|large| line((n, took), large)));
         self.fixed_us = seen.or(self.fixed_us);
         self.fixed_us = self.fixed_us.map(|fixed| fixed.min(took));
+        if smaller.is_some() {
+            // What was larger and faster was so in another time.
+            self.recent.retain(|(other, took_then)| *other < n || *took_then > 0.9 * took);
+        }
         if self.recent.len() == Self::RECENT {
             self.recent.pop_front();
         }

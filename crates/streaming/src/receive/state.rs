@@ -52,6 +52,7 @@ pub(super) struct State<T: Data> {
     pub(super) records: u64,
     pub(super) waits: u64,
     pub(super) rate_waits: u64,
+    pub(super) stalls: u64,
     pub(super) invalid_utf8: u64,
     pub(super) oversized: u64,
     pub(super) undecodable: u64,
@@ -83,6 +84,7 @@ impl<T: Data> State<T> {
             records: 0,
             waits: 0,
             rate_waits: 0,
+            stalls: 0,
             invalid_utf8: 0,
             oversized: 0,
             undecodable: 0,
@@ -111,6 +113,7 @@ impl<T: Data> State<T> {
             undecodable: self.undecodable,
             lost_records: self.lost_records,
             waits: self.waits,
+            stalls: self.stalls,
             rate_limit: self.limiter.rate().into_iter().chain(self.allowed).min(),
             rate_waits: self.rate_waits,
         }

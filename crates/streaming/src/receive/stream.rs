@@ -226,6 +226,7 @@ impl<T: Data> ReceiverStream<T> {
         run: u64,
         load: Load,
     ) -> Result<MutexGuard<'a, State<T>>, Stopped> {
+        state.stalls += 1;
         match state.room.is_full(load.bytes) {
             true => state.waits += 1,
             false => state.rate_waits += 1,

@@ -23,9 +23,16 @@ keys! {
         default: Some("hold"), rule: Rule::OneOf(&["hold", "skip", "stop"])
     }
 
-    /// Batches that may wait for the running one before ticks are coalesced.
+    /// Batches that may wait for the running one. What happens beyond that, `spark.streaming.batch.onOverload` says.
     BATCH_MAX_QUEUED: usize = "spark.streaming.batch.maxQueued" {
-        default: Some("8"), rule: Rule::Positive, unit: Unit::Of("batches")
+        default: Some("2"), rule: Rule::Positive, unit: Unit::Of("batches")
+    }
+
+    /// What happens when more batches wait than may: the oldest waiting ticks are coalesced, so that their data goes to the
+    /// next batch; or intake is blocked: every tick gets its batch, but every other one takes nothing in until the queue is
+    /// short again.
+    BATCH_ON_OVERLOAD: String = "spark.streaming.batch.onOverload" {
+        default: Some("coalesce"), rule: Rule::OneOf(&["coalesce", "block"])
     }
 
     /// The most records that a batch takes, of all its inputs together that count theirs before they are read. Never exceeded,

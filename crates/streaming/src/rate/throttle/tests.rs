@@ -36,8 +36,12 @@ struct Plant<'a> {
 
 impl Plant<'_> {
     fn run(&self, batches: u64) -> Vec<Done> {
+        self.run_with(settings(), batches)
+    }
+
+    fn run_with(&self, settings: Option<Backpressure>, batches: u64) -> Vec<Done> {
         let interval_us = self.interval_ms as f64 * 1_000.0;
-        let mut throttle = Throttle::new(milliseconds(self.interval_ms), settings());
+        let mut throttle = Throttle::new(milliseconds(self.interval_ms), settings);
         let (mut waiting, mut arrived, mut free_at, mut last) = (self.backlog, 0, 0.0f64, 0u64);
         let mut done = Vec::new();
         for i in 0..batches {
@@ -139,8 +143,8 @@ fn five_records_a_second() {
 
 #[test]
 fn less_than_one_record_a_batch() {
-    // A record takes four intervals, so batches with one follow each other, with three empty ones in between.
-    let cost = |_: u64, n: f64, _: f64| n * 0.5;
+    // One fits into a batch well, two hardly: some batches have none.
+    let cost = |_: u64, n: f64, _: f64| n * 0.49;
     let plant = Plant { interval_ms: 100, backlog: 1e6, offer: &|_| 0.0, size: SMALL, cost: &cost };
     settles("two records a batch at most", &plant.run(200), 60, 200, 0.9);
 }
@@ -192,6 +196,44 @@ fn batches_that_cost_more_than_the_interval_whatever_they_hold_are_not_emptied()
     let held: u64 = done[500..].iter().map(|batch| batch.held).sum();
     assert!(held / 4_500 > 500_000, "{}", held / 4_500);
     assert!(done[500..].iter().all(|batch| batch.took < 8.0), "it stays within a few times of what is fixed");
+}
+
+/// A batch that waits half a minute for somebody else is an accident, also where the other ones are mostly overhead.
+#[test]
+fn after_a_batch_that_was_held_up_it_goes_on() {
+    for fixed in [0.01, 0.5, 1.1] {
+        let cost = |i: u64, n: f64, _: f64| if i == 40 { 300.0 } else { fixed + n / 10_000.0 };
+        let plant = Plant { interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+        let done = plant.run(120);
+        let held = |from: usize, to: usize| done[from..to].iter().map(|batch| batch.held).sum::<u64>();
+        assert!(held(70, 110) >= held(0, 40) / 2, "{fixed}: {:?}", &done[38..]);
+    }
+}
+
+#[test]
+fn a_tenth_of_the_capacity_in_mid_run() {
+    let cost = |i: u64, n: f64, _: f64| n / if i >= 100 { 100.0 } else { 1_000.0 };
+    let plant = Plant { interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+    let done = plant.run(300);
+    settles("before", &done, 5, 100, 850.0);
+    settles("a tenth", &done, 120, 300, 80.0);
+}
+
+/// A transaction, say: it costs, but a batch with nothing in it needs none.
+#[test]
+fn what_only_batches_with_records_cost_is_a_fixed_cost_too() {
+    for initial_rate in [None, Some(1)] {
+        let cost = |i: u64, n: f64, _: f64| match n {
+            0.0 => 0.1,
+            // At first it waits for somebody.
+            n => n / 100_000.0 + if i < 10 { 8.0 } else { 1.0 },
+        };
+        let plant = Plant { interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+        let settings = settings().map(|s| Backpressure { initial_rate, ..s });
+        let done = plant.run_with(settings, 1_500);
+        let held: u64 = done[1_400..].iter().map(|batch| batch.held).sum();
+        assert!(held > 100 * 50_000, "{held}: {:?}", &done[1_490..]);
+    }
 }
 
 #[test]
