@@ -1,9 +1,11 @@
-//! The graph: three sources, both stateful operators, windows over what went in and over state, and an output for
-//! each of them.
+//! The graph: three sources, both stateful operators, windows over what went in and over state, an output for each of
+//! them, and a sink.
 
 use std::path::Path;
 
-use winterbourne::{DStream, SparkConf, SparkContext, State, StateSpec, StreamingContext, Text, milliseconds};
+use winterbourne::{
+    DStream, FileSink, SparkConf, SparkContext, State, StateSpec, StreamingContext, Text, milliseconds,
+};
 
 use crate::out::{Out, say};
 use crate::sources::{Numbered, Tape};
@@ -36,6 +38,10 @@ pub(crate) fn build(directory: &Path, port: u16) -> winterbourne::streaming::Res
 
     let out = Out::new(directory.join("out"));
     begin(&ssc, &all, &out);
+    // A directory for each source, and files of a few records.
+    let source = |id: &String| id.get(..1).unwrap_or("?").to_owned();
+    let sink = FileSink::json(directory.join("sink")).partition_by("source", source).roll_after(48);
+    all.write_to("sink", sink);
     out.each("window", &all.window(milliseconds(INTERVAL * WINDOW)), Clone::clone);
     let counts = all
         .map(|id| (id, 1_u64))

@@ -6,6 +6,7 @@
 //! | `files/` | text files that the harness moves in |
 //! | `tape` | records that can be read again, a line each; read by position |
 //! | `out/<time>.<kind>` | what came out of a batch, one file for each output, moved in when complete |
+//! | `sink/` | what went in, in files that commit with the batch |
 //! | `out/<time>.<kind>.differs` | a batch that was run again gave something else |
 //!
 //! On the port of the loopback interface the harness sends records and waits for each to be acknowledged. It ends the

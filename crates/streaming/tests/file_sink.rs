@@ -4,11 +4,14 @@ mod common;
 use common::*;
 use std::{
     fs,
+    io::{BufReader, Read as _},
     path::{Path, PathBuf},
 };
 use winterbourne_base::{Clock, ManualClock, Time};
-use winterbourne_engine::SparkContext;
-use winterbourne_streaming::{DStream, FileSink, Recovered, Sink, SinkPlace, SinkWriter, StreamingContext, seconds};
+use winterbourne_engine::{Codec, SparkContext};
+use winterbourne_streaming::{
+    CsvOptions, DStream, FileSink, Period, Recovered, Sink, SinkPlace, SinkWriter, StreamingContext, seconds,
+};
 use winterbourne_testkit::check_sink;
 
 fn lines(directory: &str) -> FileSink<u64> {
@@ -25,7 +28,13 @@ fn seen(directory: &Path) -> Vec<(PathBuf, String)> {
         if path.is_dir() {
             all.extend(seen(&path));
         } else {
-            let text = fs::read_to_string(&path).expect("text");
+            let mut text = String::new();
+            let mut file = BufReader::new(fs::File::open(&path).expect("a file"));
+            let read = match Codec::of(&path) {
+                Some(codec) => codec.reader(file).expect("an archive").read_to_string(&mut text),
+                None => file.read_to_string(&mut text),
+            };
+            read.expect("text");
             all.push((path, text));
         }
     }
@@ -48,6 +57,12 @@ fn the_file_sink_keeps_the_contract() {
     check_sink(|| lines(&dir.at("rolled")).roll_after(4), || numbers(&dir.at("rolled")));
     let split = dir.at("split");
     check_sink(|| lines(&split).below(|n| format!("by/{}", n % 3)), || numbers(&split));
+    let json = dir.at("json");
+    check_sink(|| FileSink::json(&json).partition_by("odd", |n| n % 2).by_batch_time(Period::Hour), || numbers(&json));
+    let csv = dir.at("csv");
+    check_sink(|| FileSink::csv_with(&csv, CsvOptions::new().without_header()), || numbers(&csv));
+    let packed = dir.at("packed");
+    check_sink(|| lines(&packed).compress(Codec::Gzip).below(|n| format!("{}", n % 3)), || numbers(&packed));
 }
 
 /// What one batch of numbers leaves, by path below the directory.
@@ -76,6 +91,92 @@ fn names_have_batch_partition_and_number() {
     );
 }
 
+#[derive(Clone, serde::Serialize)]
+struct Order {
+    customer: &'static str,
+    sum: Option<f64>,
+    #[serde(skip)]
+    at: u64,
+}
+/// What one batch of orders leaves, at 10:00 UTC on the first of January 2000.
+fn ordered(sink: impl FnOnce(&str) -> FileSink<Order>) -> Vec<(String, String)> {
+    let dir = TempDir::new();
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input::<Order>();
+    stream.write_to("out", sink(&dir.at("out")));
+    let order = |customer, sum, at| Order { customer, sum, at };
+    let orders =
+        [order("O'Hara, \"Ann\"", Some(2.0), 951_782_400_000), order("", None, 0), order("a/b", Some(-0.5), 59_999)];
+    feed.partitions(1).push(orders);
+    let time = tester.step().expect("a good batch").as_millis().to_string();
+    let out = PathBuf::from(dir.at("out"));
+    let name = |p: PathBuf| p.strip_prefix(&out).expect("below it").display().to_string().replace(&time, "T");
+    seen(&out).into_iter().map(|(p, text)| (name(p), text)).collect()
+}
+fn check_orders(sink: impl FnOnce(&str) -> FileSink<Order>, expect: &[(&str, &str)]) {
+    let expect: Vec<_> = expect.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+    assert_eq!(ordered(sink), expect);
+}
+const JSON: [&str; 3] = [
+    "{\"customer\":\"O'Hara, \\\"Ann\\\"\",\"sum\":2.0}\n",
+    "{\"customer\":\"\",\"sum\":null}\n",
+    "{\"customer\":\"a/b\",\"sum\":-0.5}\n",
+];
+const CSV: [&str; 3] = ["\"O'Hara, \"\"Ann\"\"\",2.0\n", "\"\",\n", "a/b,-0.5\n"];
+
+#[test]
+fn records_are_json_or_csv_by_serde() {
+    check_orders(|dir| FileSink::json(dir), &[("T-00000-0.jsonl", &JSON.concat())]);
+    let header = "customer,sum\n";
+    check_orders(|dir| FileSink::csv(dir), &[("T-00000-0.csv", &format!("{header}{}", CSV.concat()))]);
+    let [a, b, c] = CSV.map(|row| format!("{header}{row}"));
+    let rolled = [("T-00000-0.csv", a.as_str()), ("T-00000-1.csv", &b), ("T-00000-2.csv", &c)];
+    check_orders(|dir| FileSink::csv(dir).roll_after(1), &rolled);
+    let bare = CsvOptions::new().delimiter('\t').without_header();
+    let tabs = "\"O'Hara, \"\"Ann\"\"\"\t2.0\n\"\"\t\na/b\t-0.5\n";
+    check_orders(|dir| FileSink::csv_with(dir, bare).ending("tsv"), &[("T-00000-0.tsv", tabs)]);
+}
+
+#[test]
+fn directories_are_made_of_columns_and_times() {
+    check_orders(
+        |dir| FileSink::csv_with(dir, CsvOptions::new().without_header()).partition_by("c", |o: &Order| o.customer),
+        &[
+            ("c=O%27Hara, %22Ann%22/T-00000-0.csv", CSV[0]),
+            ("c=__HIVE_DEFAULT_PARTITION__/T-00000-0.csv", CSV[1]),
+            ("c=a%2Fb/T-00000-0.csv", CSV[2]),
+        ],
+    );
+    let by_batch = |dir: &str| FileSink::json(dir).below(|_: &Order| "eu".into()).by_batch_time(Period::Hour);
+    check_orders(by_batch, &[("eu/date=2000-01-01/hour=00/T-00000-0.jsonl", &JSON.concat())]);
+    let by_time = |dir: &str| FileSink::json(dir).by_time(Period::Minute, |o: &Order| Time::from_millis(o.at));
+    check_orders(
+        by_time,
+        &[
+            ("date=1970-01-01/hour=00/minute=00/T-00000-0.jsonl", &JSON[1..].concat()),
+            ("date=2000-02-29/hour=00/minute=00/T-00000-0.jsonl", JSON[0]),
+        ],
+    );
+}
+
+#[test]
+fn files_may_be_packed() {
+    let all = JSON.concat();
+    check_orders(|dir| FileSink::json(dir).compress(Codec::Gzip), &[("T-00000-0.jsonl.gz", &all)]);
+    check_orders(|dir| FileSink::json(dir).compress(Codec::Zstd), &[("T-00000-0.jsonl.zst", &all)]);
+}
+
+#[test]
+fn a_record_that_is_no_row_fails_its_batch_and_is_named() {
+    let dir = TempDir::new();
+    let mut tester = tester(&[("spark.streaming.batch.maxAttempts", "1")]);
+    let (feed, stream) = tester.input::<(u64, Vec<u64>)>();
+    stream.write_to("out", FileSink::csv(dir.at("out")));
+    feed.push([(1, vec![2])]);
+    let error = tester.step().expect_err("a list is no column").to_string();
+    assert!(error.contains("the record is no row of CSV: column _2: a list has no column of its own"), "{error}");
+}
+
 #[test]
 fn more_directories_than_files_may_be_open() {
     let dir = TempDir::new();
@@ -88,6 +189,18 @@ fn more_directories_than_files_may_be_open() {
     assert_eq!(all.len(), 200);
     assert!(all.iter().all(|(_, text)| text.lines().count() == 5));
     assert_eq!(numbers(&dir.at("out")), (0..1000).collect::<Vec<_>>());
+}
+#[test]
+fn packed_files_are_gone_on_with_too() {
+    let dir = TempDir::new();
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input::<u64>();
+    stream.write_to("out", FileSink::csv(dir.at("out")).below(|n| format!("d{}", n % 100)).compress(Codec::Gzip));
+    feed.partitions(1).push(0..500);
+    tester.step().expect("a good batch");
+    let all = seen(Path::new(&dir.at("out")));
+    assert_eq!(all.len(), 100);
+    assert!(all.iter().all(|(_, text)| text.lines().count() == 6 && text.starts_with("value\n")), "{:?}", all[0]);
 }
 
 #[test]

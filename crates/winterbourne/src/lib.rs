@@ -22,9 +22,9 @@ pub use winterbourne_engine::{
     TaskContext, Text, Total, Within, Writable,
 };
 pub use winterbourne_streaming::{
-    BadRecord, DStream, FileSink, FileStreamOptions, Intake, InverseOptions, Operator, OutputPartition, Parent,
-    RddQueue, Receiver, Recovered, Sink, SinkPlace, SinkWriter, State, StateOptions, StateSpec, Stop, StreamingContext,
-    Updates, Upstream,
+    BadRecord, CsvOptions, DStream, FileSink, FileStreamOptions, Intake, InverseOptions, Operator, OutputPartition,
+    Parent, Period, RddQueue, Receiver, Recovered, Sink, SinkPlace, SinkWriter, State, StateOptions, StateSpec, Stop,
+    StreamingContext, Updates, Upstream,
 };
 
 /// Writes warnings and errors (receivers that restart, batches that fail, settings without effect) to standard error,

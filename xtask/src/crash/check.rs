@@ -50,6 +50,7 @@ pub(crate) fn story(directory: &Path, lives: &[Life], allowed: &BTreeMap<String,
     found.extend(windows(totals, lately, LATELY));
     found.extend(states(all, counts, sums));
     found.extend(ledger(all, allowed));
+    found.extend(files(all, &sink(directory)?));
     if let Some((sequence, _)) = lives.last().and_then(|life| life.end)
         && sequence != all.len() as u64
     {
@@ -74,6 +75,43 @@ fn outputs(directory: &Path) -> Result<(BTreeMap<String, Outputs>, Vec<String>)>
     }
     differing.sort();
     Ok((outputs, differing))
+}
+
+/// What readers see of the files of the sink, by the batch in their names.
+fn sink(directory: &Path) -> Result<Outputs> {
+    let mut batches = Outputs::new();
+    let mut directories = vec![directory.join("sink")];
+    while let Some(next) = directories.pop() {
+        for entry in fs::read_dir(next)? {
+            let (path, name) = entry.map(|e| (e.path(), e.file_name().to_string_lossy().into_owned()))?;
+            if name.starts_with('_') {
+                continue;
+            }
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let time = name.split('-').next().unwrap_or_default().parse()?;
+            for line in fs::read_to_string(path)?.lines() {
+                batches.entry(time).or_default().push(serde_json::from_str(line)?);
+            }
+        }
+    }
+    batches.values_mut().for_each(|ids| ids.sort_unstable());
+    Ok(batches)
+}
+
+/// The files hold each batch as a whole and once.
+fn files(all: &Outputs, sink: &Outputs) -> Vec<Violation> {
+    let times: BTreeSet<u64> = all.keys().chain(sink.keys()).copied().collect();
+    let of = |from: &Outputs, time: u64| from.get(&time).cloned().unwrap_or_default();
+    let wrong = |time: u64| {
+        let (expect, got) = (of(all, time), of(sink, time));
+        (expect != got).then(|| {
+            violation("files come with their batch", format!("{time}: {} records, not {}", got.len(), expect.len()))
+        })
+    };
+    times.into_iter().filter_map(wrong).take(3).collect()
 }
 
 /// A kill is no reason for an error or a panic: nothing that was made durable is damaged, nothing is lost.
@@ -216,6 +254,16 @@ mod tests {
         let sums = batches(&[(20, &["r1 1 1"]), (40, &["r1 2 12"])]);
         assert!(states(&all, &counts, &sums).is_empty());
         assert_eq!(states(&all, &counts, &batches(&[(40, &["r1 2 11"])])).len(), 1);
+    }
+
+    #[test]
+    fn files_hold_each_batch_once() {
+        let all = batches(&[(20, &["r1", "r2"]), (40, &[])]);
+        assert!(files(&all, &batches(&[(20, &["r1", "r2"])])).is_empty());
+        for sink in [&[][..], &[(20, &["r1"][..])], &[(20, &["r1", "r1", "r2"])], &[(20, &["r1", "r2"]), (40, &["r1"])]]
+        {
+            assert_eq!(files(&all, &batches(sink)).len(), 1, "{sink:?}");
+        }
     }
 
     #[test]

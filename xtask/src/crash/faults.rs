@@ -30,6 +30,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     // Recovery.
     fault("recovery.completion-not-replayed", false, &["log.plan_synced", "batch.outputs_done"]),
     fault("inputs.position-not-restored", false, &["batch.settled"]),
+    // Sinks.
+    fault("files.commit-not-finished", false, &["files.committed"]),
     // What was received.
     fault("wal.acknowledged-before-durable", true, &["wal.acknowledged"]),
     fault("wal.sync-skipped", true, &["wal.acknowledged", "wal.block.synced"]),

@@ -10,7 +10,7 @@
 mod files;
 mod node;
 
-pub use files::{FileSink, FileWriter};
+pub use files::{CsvOptions, FileSink, FileWriter, Period};
 pub(crate) use node::{Node, SinkNode};
 
 use std::sync::Arc;
