@@ -108,18 +108,25 @@ pub(crate) enum Verdict {
 pub(crate) struct Trend {
     interval_us: u64,
     recent: VecDeque<Observed>,
-    /// Batches one after the other during which a receiver had to wait.
+    /// Batches during which a receiver had to wait, with at most one in between during which none had to; and how many
+    /// have passed since.
     stalled: u64,
+    quiet: u64,
 }
 
 impl Trend {
     pub(crate) fn new(interval_us: u64) -> Self {
-        Self { interval_us: interval_us.max(1), recent: VecDeque::new(), stalled: 0 }
+        Self { interval_us: interval_us.max(1), recent: VecDeque::new(), stalled: 0, quiet: 0 }
     }
 
     pub(crate) fn observe(&mut self, batch: Observed) {
         let before = self.recent.back().map_or(0, |last| last.stalls);
-        self.stalled = if batch.stalls > before { self.stalled + 1 } else { 0 };
+        (self.stalled, self.quiet) = match batch.stalls > before {
+            true => (self.stalled + 1, 0),
+            // A wait that ends while its batch is noted is counted for one or the other.
+            false if self.quiet == 0 => (self.stalled, 1),
+            false => (0, self.quiet + 1),
+        };
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
