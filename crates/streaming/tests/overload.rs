@@ -183,7 +183,7 @@ fn instead_of_coalescing_every_other_batch_takes_nothing_in() {
 #[test]
 fn skew_is_told_from_slow_records() {
     for skewed in [true, false] {
-        let keyed = move |n: u64| (if skewed && n % 10 != 0 { 7 } else { n % 1_000 }, n);
+        let keyed = move |n: u64| (if skewed && !n.is_multiple_of(10) { 7 } else { n % 1_000 }, n);
         let work = move |key: u64, n: usize| {
             let rounds = if skewed {
                 40
@@ -210,7 +210,8 @@ fn skew_is_told_from_slow_records() {
 
 #[test]
 fn a_receiver_whose_source_has_to_wait_all_the_time_is_an_overload() {
-    let (clock, ssc) = manual(&[]);
+    let (clock, ssc) =
+        manual(&[("spark.streaming.backpressure.enabled", "false"), ("spark.streaming.receiver.bufferSize", "800")]);
     let (stored, seen) = channel();
     let stream = ssc.receiver_stream(Script(move |intake: &Intake<u64>| {
         for n in 0.. {
