@@ -1,8 +1,9 @@
 //! [`Cluster`]: some nodes, each a process.
 
-use std::io;
+use std::io::{self, BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Stdio;
 
 use winterbourne_base::scratch::ScratchDir;
 
@@ -129,23 +130,40 @@ impl Cluster {
     }
 
     /// What Kafka's own console consumer prints of a topic, a line for each record that readers of committed records see
-    /// from the beginning. `limit` records end it; else some seconds without one do.
+    /// from the beginning, until `ends` lines that are `end`: one that was written last to each partition, say. Those are
+    /// left out.
     ///
     /// # Errors
     ///
-    /// What it said when it failed.
-    pub fn console_consumer(&self, topic: &str, limit: Option<u64>) -> io::Result<Vec<String>> {
+    /// What it said when it failed; that they did not come for two minutes.
+    pub fn console_consumer(&self, topic: &str, end: &str, ends: usize) -> io::Result<Vec<String>> {
         let mut java = java(&self.class_path, "org.apache.kafka.tools.consumer.ConsoleConsumer");
         java.args(["--bootstrap-server", &self.bootstrap(), "--topic", topic, "--from-beginning"]);
-        java.args(["--isolation-level", "read_committed", "--timeout-ms", "8000"]);
-        if let Some(limit) = limit {
-            java.args(["--max-messages", &limit.to_string()]);
+        java.args(["--isolation-level", "read_committed", "--timeout-ms", "120000"]);
+        java.stdout(Stdio::piped());
+        let mut consumer = java.spawn().map_err(|error| missing(format_args!("cannot run java: {error}")))?;
+        let stdout = consumer.stdout.take().expect("it is piped");
+        let (mut lines, mut left) = (Vec::new(), ends);
+        let mut read = BufReader::new(stdout).lines();
+        while left > 0
+            && let Some(line) = read.next().transpose()?
+        {
+            if line == end {
+                left -= 1;
+            } else {
+                lines.push(line);
+            }
         }
-        let output = java.output().map_err(|error| missing(format_args!("cannot run java: {error}")))?;
-        if !output.status.success() {
-            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+        // It would wait for more; and where it has ended, this finds nobody.
+        let _ = consumer.kill();
+        consumer.wait()?;
+        if left == 0 {
+            return Ok(lines);
         }
-        Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+        let seen = lines.len();
+        Err(io::Error::other(format!(
+            "the console consumer of {topic} ended after {seen} records, {left} end(s) missing"
+        )))
     }
 
     /// What a person may want to do with it, and the command for that: Kafka's own tools.

@@ -27,7 +27,9 @@ pub(crate) fn build(directory: &Path, port: u16) -> winterbourne::streaming::Res
         .set("spark.streaming.batch.maxQueued", "100000")
         .set("spark.streaming.recovery.maxCatchUp", "100000")
         .set("spark.streaming.receiver.writeAheadLog.rollingIntervalSecs", "100ms")
-        .set("spark.streaming.receiverRestartDelay", "20ms");
+        .set("spark.streaming.receiverRestartDelay", "20ms")
+        // Every second story, more or less, with outputs side by side: a story has one port.
+        .set("spark.streaming.concurrentJobs", 1 + 2 * (port % 2));
     let sc = SparkContext::new(conf)?;
     let ssc = StreamingContext::new(&sc, milliseconds(INTERVAL))?;
 

@@ -53,7 +53,8 @@ pub(crate) fn live(
             meanwhile.take().map_or(Ok(()), |f| f())?;
         }
         match end {
-            End::At(..) if batches >= PATIENCE => break,
+            // Recovery comes before the first batch or not at all.
+            End::At(point, _) if batches >= PATIENCE || point.starts_with("recovery.") => break,
             End::After(n) if batches >= *n => break,
             End::Idle(n) if idle >= *n => break,
             _ => {}

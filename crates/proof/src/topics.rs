@@ -30,6 +30,26 @@ pub(crate) fn make(broker: &Cluster) -> Result<(), BoxError> {
     Ok(())
 }
 
+/// The last record of each partition, when all is done.
+const END: &str = "end";
+
+/// Writes the ends.
+pub(crate) fn seal(servers: &str) -> Result<(), BoxError> {
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", servers).create()?;
+    for topic in [INPUT, COPIES, CHANGES] {
+        for partition in 0..PARTITIONS {
+            let record: BaseRecord<'_, str, str> = BaseRecord::to(topic).partition(partition as i32).payload(END);
+            producer.send(record).map_err(|(error, _)| error)?;
+        }
+    }
+    Ok(producer.flush(PATIENCE)?)
+}
+
+/// What Kafka's own console consumer sees of a topic before its ends.
+pub(crate) fn seen(broker: &Cluster, topic: &str) -> Result<Vec<String>, BoxError> {
+    Ok(broker.console_consumer(topic, END, PARTITIONS as usize)?)
+}
+
 /// Writes `k<n> <n>` for n = 0, 1, … until it is told to stop.
 pub(crate) struct Feed {
     stop: Arc<AtomicBool>,

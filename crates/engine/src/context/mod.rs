@@ -163,6 +163,17 @@ impl SparkContext {
     pub fn with_backend(conf: impl Into<SparkConf>, backend: Arc<dyn Backend>) -> Result<Self> {
         ContextBuilder::new(conf).backend(backend).start()
     }
+    /// How many lanes run the program, this one among them: one, unless it has a [`backend`](crate::backend).
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// assert_eq!(sc.lanes(), 1);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    pub fn lanes(&self) -> usize {
+        self.inner.backend.as_ref().map_or(1, |backend| backend.lanes())
+    }
     /// The configuration it was made with.
     ///
     /// ```

@@ -214,8 +214,8 @@ pub(crate) struct Shared {
     /// What `await_termination` returns: the error the stream is held by or ended with, or a misuse.
     pub(crate) error: Option<Error>,
     pub(crate) status: StreamingStatus,
-    /// The thread that runs batches.
-    pub(crate) worker: Option<ThreadId>,
+    /// The threads that run batches.
+    pub(crate) workers: Vec<ThreadId>,
 }
 
 /// Shared between all handles of a context and its loop.
@@ -252,7 +252,7 @@ impl Control {
             commands: VecDeque::new(),
             error: None,
             status,
-            worker: None,
+            workers: Vec::new(),
         };
         Arc::new(Control {
             clock,
@@ -290,7 +290,8 @@ impl Control {
     /// Whether this thread runs the batches, or a task: it must not wait for itself. A task may be one of a batch, whichever
     /// thread it is on.
     pub(crate) fn is_worker(&self) -> bool {
-        winterbourne_engine::TaskContext::get().is_some() || self.shared().worker == Some(std::thread::current().id())
+        let me = std::thread::current().id();
+        winterbourne_engine::TaskContext::get().is_some() || self.shared().workers.contains(&me)
     }
     /// Waits until the loop has said STOPPED.
     pub(crate) fn await_stopped(&self) {

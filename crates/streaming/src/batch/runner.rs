@@ -5,6 +5,7 @@
 use super::{
     OnOverload, Overload, Trend,
     control::{Control, FailurePolicy, InputBehind},
+    crew::{Crew, Ran},
     log::{BatchDone, BatchEntry, BatchLog, BatchPlan, InputPlan},
     ticker::Due,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) most: Limit,
     pub(crate) graceful_timeout: Duration,
     pub(crate) stop_spark_context: bool,
+    /// Output operations of a batch that run at once.
+    pub(crate) concurrent_jobs: usize,
 }
 
 pub(crate) struct Runner {
@@ -58,6 +61,8 @@ pub(crate) struct Runner {
     pub(crate) keeper: Option<Keeper>,
     pub(crate) control: Arc<Control>,
     pub(crate) settings: Settings,
+    /// Runs the jobs of output operations.
+    pub(crate) crew: Crew,
     /// Names the jobs of this stream, so that they can be cancelled.
     pub(crate) job_group: String,
     pub(crate) aside: VecDeque<Time>,
@@ -170,7 +175,7 @@ impl Runner {
         }
     }
 
-    /// 1 plan what goes in · 2 generate all jobs (transform bodies run) · 3 run them in registration order ·
+    /// 1 plan what goes in · 2 generate all jobs (transform bodies run) · 3 run them, begun in registration order ·
     /// 4 advance what no job touched · 5 let the sinks commit · 6 log the completion. Settling follows, whatever came of it.
     fn attempt(&mut self, progress: &mut Progress, clock: &dyn Clock) -> Result<(), Failure> {
         let t = progress.tick.time;
@@ -180,29 +185,12 @@ impl Runner {
         }
         self.control.bus.post(|| StreamingEvent::BatchStarted(progress.info(clock.nanos())));
         self.nodes.iter().for_each(|n| n.begin(t));
-        let mut jobs: Vec<Option<Job>> = Vec::with_capacity(self.outputs.len());
+        let mut jobs = Vec::with_capacity(self.outputs.len());
         for (i, output) in self.outputs.iter().enumerate() {
             let job = guard_driver(|| Ok((output.generate)(t)?));
             jobs.push(job.map_err(|e| (format!("the generation of {}", self.name(i)), e))?);
         }
-        for (i, job) in jobs.iter_mut().enumerate() {
-            let Some(job) = job else { continue };
-            if progress.outputs[i].as_ref().is_some_and(|done| done.failure.is_none()) {
-                continue;
-            }
-            let begun = clock.nanos();
-            let result = guard_driver(|| Ok(job()?));
-            let listened = self.control.bus.is_listened();
-            let failure = result.as_ref().err().filter(|_| listened).map(ToString::to_string);
-            let output = &self.outputs[i];
-            let name = if listened { format!("{} at {}", output.kind, output.site) } else { String::new() };
-            let duration_us = (clock.nanos() - begun) / 1000;
-            progress.outputs[i] = Some(OutputInfo { id: i, name, duration_us, failure });
-            if let Err(e) = result {
-                progress.outputs[i] = progress.outputs[i].take().filter(|_| listened);
-                return Err((self.name(i), e));
-            }
-        }
+        self.run_jobs(jobs, progress)?;
         failpoint::hit("batch.outputs_done");
         for n in &self.nodes {
             let meta = n.meta();
@@ -214,6 +202,29 @@ impl Runner {
             self.complete(self.done(t, None, progress.records, processing_us))?;
         }
         Ok(())
+    }
+
+    /// Runs the jobs that did not succeed in an earlier attempt.
+    ///
+    /// # Errors
+    /// The first failure, in registration order. Of several that ran at once the others may have succeeded, and are not
+    /// repeated.
+    fn run_jobs(&mut self, jobs: Vec<Option<Job>>, progress: &mut Progress) -> Result<(), Failure> {
+        let succeeded = |i: usize| progress.outputs[i].as_ref().is_some_and(|done| done.failure.is_none());
+        let jobs = jobs.into_iter().enumerate().filter(|(i, _)| !succeeded(*i));
+        let ran = self.crew.run(&self.sc, jobs.filter_map(|(i, job)| Some((i, job?))).collect());
+        let (listened, mut first) = (self.control.bus.is_listened(), None);
+        for Ran { job: i, duration_us, result } in ran {
+            let output = &self.outputs[i];
+            let name = if listened { format!("{} at {}", output.kind, output.site) } else { String::new() };
+            let failure = result.as_ref().err().map(ToString::to_string);
+            let is_kept = failure.is_none() || listened;
+            progress.outputs[i] = is_kept.then_some(OutputInfo { id: i, name, duration_us, failure });
+            if let Err(e) = result {
+                first.get_or_insert_with(|| (self.name(i), e));
+            }
+        }
+        first.map_or(Ok(()), Err)
     }
 
     /// SUBTLE: before the completion is logged, so that recovery has one case: a batch without a completion is run again, and

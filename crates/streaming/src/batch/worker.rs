@@ -34,7 +34,7 @@ impl Drop for Ended {
 pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
     let control = runner.control.clone();
     let _ended = Ended(control.clone());
-    control.shared().worker = Some(std::thread::current().id());
+    control.shared().workers.push(std::thread::current().id());
     let mut held: Option<Box<BatchError>> = None;
     let mut stopping: Option<Time> = None; // until when a graceful stop may take
     let mut joined = false;

@@ -3,7 +3,7 @@
 use super::{ACTIVE, StreamingContext, system};
 use crate::{
     Error, GraphError, Result, StreamingEvent, StreamingState,
-    batch::{OnOverload, Overload, Runner, Settings, Ticker, Trend},
+    batch::{Crew, OnOverload, Overload, Runner, Settings, Ticker, Trend},
     durable::{self, Expect, Place},
     graph::{Ids, StreamMeta, assign, spread_remember},
     input::InputNode,
@@ -108,6 +108,7 @@ impl StreamingContext {
         if errors.is_empty() { Ok(ids) } else { Err(Error::Graph(errors)) }
     }
     fn runner(&self, ids: Ids, settings: Settings) -> Runner {
+        let crew = Crew::new(self.concurrent_jobs(&settings), &self.inner.control);
         let mut parts = self.graph().parts();
         parts.frozen = Some("starting");
         spread_remember(&parts.nodes, parts.remember);
@@ -128,6 +129,7 @@ impl StreamingContext {
             keeper: None,
             control: self.inner.control.clone(),
             settings,
+            crew,
             job_group: self.inner.job_group.clone(),
             aside: VecDeque::new(),
             unplanned: None,
@@ -135,6 +137,16 @@ impl StreamingContext {
             overload: Overload::default(),
             unfinished: BTreeMap::new(),
         }
+    }
+    /// How many jobs may run at once.
+    fn concurrent_jobs(&self, settings: &Settings) -> usize {
+        if settings.concurrent_jobs > 1 && self.sc.lanes() > 1 {
+            tracing::warn!(
+                "spark.streaming.concurrentJobs is taken as 1: several processes run their jobs in the same order"
+            );
+            return 1;
+        }
+        settings.concurrent_jobs
     }
     /// Opens the sinks, and asks them for batches of which the log does not say that they are done.
     fn open_sinks(&self, runner: &Runner, unfinished: &[Time]) -> Result<()> {
@@ -253,6 +265,7 @@ impl StreamingContext {
             },
             graceful_timeout: timeout.unwrap_or(self.inner.batch * 10),
             stop_spark_context: self.setting(keys::STOP_SPARK_CONTEXT_BY_DEFAULT)?,
+            concurrent_jobs: self.setting(keys::CONCURRENT_JOBS)?,
         })
     }
 }

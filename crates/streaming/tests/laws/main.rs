@@ -31,6 +31,8 @@ struct Case {
     /// Of each life of the program.
     partitions: Vec<usize>,
     threads: Vec<usize>,
+    /// Outputs that run at once.
+    jobs: Vec<usize>,
 }
 fn cases() -> impl Strategy<Value = Case> {
     let batch = prop::collection::vec((0..6u64, 1..10i64), 0..8);
@@ -38,9 +40,10 @@ fn cases() -> impl Strategy<Value = Case> {
     let interval = prop::sample::select(vec![1u64, 40, 1000, 90_000]);
     let lives = || prop::collection::vec(1..5usize, 5);
     let numbers = (1..5usize, 1..4usize, 0..4usize, 1..4usize);
-    (batches, interval, numbers, lives(), lives()).prop_map(|(batches, interval, numbers, partitions, threads)| {
+    let lives = (lives(), lives(), prop::collection::vec(prop::sample::select(vec![1, 4]), 5));
+    (batches, interval, numbers, lives).prop_map(|(batches, interval, numbers, (partitions, threads, jobs))| {
         let (window, slide, timeout, every) = numbers;
-        Case { batches, interval, window, slide, timeout, every, partitions, threads }
+        Case { batches, interval, window, slide, timeout, every, partitions, threads, jobs }
     })
 }
 /// What happens while the second batch runs, or a later one.
@@ -239,7 +242,9 @@ fn run(case: &Case, events: &[Event]) -> BTreeMap<&'static str, Texts> {
         done += 1;
         let threads = case.threads[life.get() % case.threads.len()];
         // A failure waits for a batch in which it has something to fail, so several may come together.
-        let conf = SparkConf::empty().set_master(format!("local[{threads}]"));
+        let jobs = case.jobs[life.get() % case.jobs.len()];
+        let conf =
+            SparkConf::empty().set_master(format!("local[{threads}]")).set("spark.streaming.concurrentJobs", jobs);
         tester.set_conf(conf.set("spark.streaming.batch.maxAttempts", 20));
         let nth = |i: &prop::sample::Index| outputs.0.values().nth(i.index(outputs.0.len())).expect("one of them");
         match event {
@@ -323,6 +328,7 @@ fn check(batches: impl IntoIterator<Item = Batch>, events: &[Event]) {
         every: 1,
         partitions: lives(),
         threads: lives(),
+        jobs: vec![4, 1],
     };
     for (name, expected) in expected(&case) {
         assert_eq!(run(&case, events)[name], expected, "{name}");

@@ -6,9 +6,9 @@ use crate::time::Duration;
 keys! {
     "Batches";
 
-    /// Jobs of the streaming program that run at once.
+    /// Output operations of a batch that run at once. Batches still come one after the other, and their sinks commit in
+    /// order.
     CONCURRENT_JOBS: usize = "spark.streaming.concurrentJobs" {
-        no_effect: super::LATER,
         default: Some("1"), rule: Rule::Positive, unit: Unit::Of("jobs")
     }
 
@@ -79,6 +79,10 @@ keys! {
     WINDOW_RECOMPUTE_EVERY: u64 = "spark.streaming.window.recomputeEvery" {
         default: Some("1000"), unit: Unit::Of("slides")
     }
+
+    /// Whether keys of `map_with_state` time out as late as in Spark: only in batches in which the stream is checkpointed
+    /// there, every tenth unless its `checkpoint` says otherwise. Else in the first batch in which they are due.
+    COMPAT_TIMEOUTS_AT_CHECKPOINTS: bool = "spark.compat.timeoutsAtCheckpoints" { default: Some("false") }
 
     /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
     UNPERSIST: bool = "spark.streaming.unpersist" { no_effect: super::LATER, default: Some("true") }
