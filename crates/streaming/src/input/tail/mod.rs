@@ -142,8 +142,8 @@ impl Place {
     fn find(&self, id: FileId) -> Option<File> {
         let own = self.path.file_name()?.as_encoded_bytes();
         let beside = fs::read_dir(self.path.parent()?).ok()?.flatten();
-        let named = beside.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(own));
-        let it = named.filter(|entry| entry.metadata().is_ok_and(|meta| FileId::of(&meta) == id)).next()?;
+        let mut named = beside.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(own));
+        let it = named.find(|entry| entry.metadata().is_ok_and(|meta| FileId::of(&meta) == id))?;
         let file = File::open(it.path()).ok()?;
         (FileId::of(&file.metadata().ok()?) == id).then_some(file)
     }

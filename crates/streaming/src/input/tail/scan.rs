@@ -108,7 +108,10 @@ mod tests {
         assert_eq!(of(0, at_most(0, 9)), (vec![], 0, true, 0));
         assert_eq!(of(14, Limit::NONE), (vec![], 0, false, 16));
         assert_eq!(scan(&file, 14, 16, Limit::NONE).expect("no more").looked_at, 16);
-        assert_eq!([16, 14, 13, 4, 3, 0].map(|to| last_line_end(&file, to).expect("it is there")), [14, 14, 9, 4, 0, 0]);
+        assert_eq!(
+            [16, 14, 13, 4, 3, 0].map(|to| last_line_end(&file, to).expect("it is there")),
+            [14, 14, 9, 4, 0, 0]
+        );
     }
     #[test]
     fn long_files_are_cut_at_lines() {
