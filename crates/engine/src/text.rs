@@ -15,12 +15,24 @@ use std::{
 
 const INLINE: usize = 22;
 
+/// `repr(u8)`: the tag is the first byte, and the fields follow in this order. An inline text so has no padding, and is
+/// made and compared as three words: byte by byte the processor would wait for its own stores, three times for each word
+/// of a text.
 #[derive(Clone)]
+#[repr(u8, align(8))]
 enum Repr {
     /// INVARIANT: `bytes[..len]` is UTF-8, the rest zero; every text of at most `INLINE` bytes is of this form.
-    Inline { len: u8, bytes: [u8; INLINE] },
+    #[expect(dead_code, reason = "made as three words, by `Text::inline`")]
+    Inline { len: u8, bytes: [u8; INLINE] } = 0,
     /// INVARIANT: the range lies in `buf` on character boundaries and is longer than `INLINE`.
-    Slice { buf: Arc<String>, at: u32, len: u32 },
+    Slice { buf: Arc<String>, at: u32, len: u32 } = 1,
+}
+
+/// The first eight bytes, and the last: little-endian words.
+#[inline(always)]
+fn ends(s: &[u8]) -> (u64, u64) {
+    let word = |at: usize| u64::from_le_bytes(s[at..at + 8].try_into().expect("eight bytes"));
+    (word(0), word(s.len() - 8))
 }
 
 /// A cheap-to-clone immutable string. Derefs to `str`, compares, hashes and serialises as one.
@@ -39,29 +51,52 @@ impl Text {
     /// Copies `s`; at most 22 bytes need no allocation.
     #[inline]
     pub fn new(s: &str) -> Self {
-        if s.len() <= INLINE { Self::inline(s) } else { Self::slice(&Arc::new(s.to_owned()), 0..s.len()) }
+        if s.len() <= INLINE { Self::inline(s.as_bytes()) } else { Self::long(s) }
     }
-    #[inline]
-    fn inline(s: &str) -> Self {
-        let (from, n) = (s.as_bytes(), s.len());
-        let mut bytes = [0; INLINE];
-        // Pieces of fixed size that overlap: a copy of variable length is a call, and costs more than the copy.
-        match n {
-            16.. => {
-                bytes[..16].copy_from_slice(&from[..16]);
-                bytes[n - 8..n].copy_from_slice(&from[n - 8..]);
+    #[cold]
+    fn long(s: &str) -> Self {
+        Self::slice(&Arc::new(s.to_owned()), 0..s.len())
+    }
+    /// Of at most `INLINE` bytes, which are UTF-8.
+    #[inline(always)]
+    fn inline(from: &[u8]) -> Self {
+        let n = from.len();
+        // What of the last eight bytes was read before is shifted out.
+        let (a, b, c) = match n {
+            17.. => {
+                let (a, last) = ends(from);
+                let (_, b) = ends(&from[..16]);
+                (a, b, last >> (8 * (24 - n)))
             }
-            8..16 => {
-                bytes[..8].copy_from_slice(&from[..8]);
-                bytes[n - 8..n].copy_from_slice(&from[n - 8..]);
+            9..17 => {
+                let (a, last) = ends(from);
+                (a, last >> (8 * (16 - n)), 0)
             }
+            8 => (ends(from).0, 0, 0),
             4..8 => {
-                bytes[..4].copy_from_slice(&from[..4]);
-                bytes[n - 4..n].copy_from_slice(&from[n - 4..]);
+                let half = |at: usize| u32::from_le_bytes(from[at..at + 4].try_into().expect("four bytes"));
+                (u64::from(half(0)) | u64::from(half(n - 4)) << (8 * (n - 4)), 0, 0)
             }
-            _ => from.iter().zip(&mut bytes).for_each(|(b, to)| *to = *b),
+            1..4 => {
+                let byte = |at: usize| u64::from(from[at]) << (8 * at);
+                (byte(0) | byte(n / 2) | byte(n - 1), 0, 0)
+            }
+            0 => (0, 0, 0),
+        };
+        // Tag 0, length, and the text from the third byte on.
+        let words = [(n as u64) << 8 | a << 16, a >> 48 | b << 16, b >> 48 | c << 16];
+        // SAFETY: by `repr(u8)` these are the tag, the length and the bytes of `Inline`, in memory order; any bytes are
+        // valid there, and what they hold is `s` and zeros.
+        Text(unsafe { std::mem::transmute::<[u64; 3], Repr>(words.map(u64::to_le)) })
+    }
+    /// All 24 bytes of an inline text.
+    #[inline]
+    fn inlined(&self) -> Option<&[u64; 3]> {
+        match &self.0 {
+            // SAFETY: `Inline` is a tag and 23 bytes, all of them initialised, and the enum is aligned as words are.
+            Repr::Inline { .. } => Some(unsafe { &*std::ptr::from_ref(&self.0).cast::<[u64; 3]>() }),
+            Repr::Slice { .. } => None,
         }
-        Text(Repr::Inline { len: n as u8, bytes })
     }
     /// A part of a shared buffer, without copying unless it is short.
     ///
@@ -83,7 +118,7 @@ impl Text {
     pub fn slice(buf: &Arc<String>, range: Range<usize>) -> Self {
         let s = &buf[range.clone()];
         if s.len() <= INLINE {
-            return Self::inline(s);
+            return Self::inline(s.as_bytes());
         }
         let at = u32::try_from(range.start).expect("read buffers are far below 4 GiB");
         let len = u32::try_from(s.len()).expect("read buffers are far below 4 GiB");
@@ -97,6 +132,13 @@ impl Text {
             // every comparison of every word.
             Repr::Inline { len, bytes } => unsafe { std::str::from_utf8_unchecked(&bytes[..*len as usize]) },
             Repr::Slice { buf, at, len } => &buf[*at as usize..(*at + *len) as usize],
+        }
+    }
+    #[inline(always)]
+    fn utf8(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Inline { len, bytes } => &bytes[..*len as usize],
+            Repr::Slice { buf, at, len } => &buf.as_bytes()[*at as usize..(*at + *len) as usize],
         }
     }
     /// The same text without the buffer behind it. Worth it before a few lines of many are kept for long.
@@ -128,7 +170,8 @@ impl Text {
     /// The pieces between occurrences of `sep`, as [`str::split`] yields them, but owning the line: what
     /// `flat_map(|line| line.split_owned(' '))` needs. Pieces are detached; those up to 22 bytes cost no allocation.
     pub fn split_owned(self, sep: char) -> Split {
-        Split { end: self.len(), text: self, at: 0, sep: Sep::Char(sep), done: false }
+        let sep = if sep.is_ascii() { Sep::Byte(sep as u8) } else { Sep::Char(sep) };
+        Split { end: self.len(), text: self, at: 0, sep, done: false }
     }
     /// The maximal runs of non-white-space, as [`str::split_whitespace`], owning the line.
     ///
@@ -142,6 +185,8 @@ impl Text {
 }
 
 enum Sep {
+    /// An ASCII character.
+    Byte(u8),
     Char(char),
     White,
 }
@@ -160,29 +205,70 @@ impl Iterator for Split {
         if self.done {
             return None;
         }
-        let s = self.text.as_str();
-        let (piece, at) = match self.sep {
-            Sep::Char(c) => {
-                let rest = &s[self.at..];
-                let found = if c.is_ascii() { memchr::memchr(c as u8, rest.as_bytes()) } else { rest.find(c) };
-                match found {
-                    Some(i) => (self.at..self.at + i, self.at + i + c.len_utf8()),
-                    None => {
-                        self.done = true;
-                        (self.at..self.end, self.end)
-                    }
+        let bytes = self.text.utf8();
+        let (from, to, after) = match self.sep {
+            Sep::Byte(b) => match find(&bytes[self.at..], b) {
+                Some(i) => (self.at, self.at + i, self.at + i + 1),
+                None => {
+                    self.done = true;
+                    (self.at, self.end, self.end)
                 }
-            }
+            },
+            Sep::Char(c) => match self.text.as_str()[self.at..].find(c) {
+                Some(i) => (self.at, self.at + i, self.at + i + c.len_utf8()),
+                None => {
+                    self.done = true;
+                    (self.at, self.end, self.end)
+                }
+            },
             Sep::White => {
-                let from = self.at + s[self.at..].find(|c: char| !c.is_whitespace())?;
-                let to = s[from..].find(char::is_whitespace).map_or(self.end, |i| from + i);
-                (from..to, to)
+                let s = self.text.as_str();
+                let from = skip(s, self.at, true);
+                if from == self.end {
+                    self.done = true;
+                    return None;
+                }
+                let to = skip(s, from, false);
+                (from, to, to)
             }
         };
-        let piece = Text::new(&s[piece]);
-        self.at = at;
-        Some(piece)
+        self.at = after;
+        let piece = &bytes[from..to];
+        Some(if piece.len() <= INLINE { Text::inline(piece) } else { Text::long(&self.text.as_str()[from..to]) })
     }
+}
+/// Where a byte is. Eight at a time: words are short, and calling `memchr` costs more than they do.
+#[inline(always)]
+fn find(bytes: &[u8], b: u8) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for (i, eight) in eights.iter().enumerate() {
+        // A byte of x is zero where b is; the lowest of the high bits that are set is the first one's.
+        let x = u64::from_le_bytes(*eight) ^ (ONES * u64::from(b));
+        let hits = x.wrapping_sub(ONES) & !x & (ONES << 7);
+        if hits != 0 {
+            return Some(8 * i + hits.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|x| *x == b).map(|i| bytes.len() - rest.len() + i)
+}
+/// Behind the characters from `at` on that are white space, or are not.
+#[inline]
+fn skip(s: &str, mut at: usize, white: bool) -> usize {
+    while let Some(&b) = s.as_bytes().get(at) {
+        if b < 128 {
+            if char::from(b).is_whitespace() != white {
+                break;
+            }
+            at += 1;
+        } else {
+            match s[at..].chars().next() {
+                Some(c) if c.is_whitespace() == white => at += c.len_utf8(),
+                _ => break,
+            }
+        }
+    }
+    at
 }
 
 impl Deref for Text {
@@ -204,16 +290,17 @@ impl Borrow<str> for Text {
 }
 impl Default for Text {
     fn default() -> Self {
-        Text::inline("")
+        Text::inline(b"")
     }
 }
 impl PartialEq for Text {
     #[inline]
     fn eq(&self, o: &Text) -> bool {
-        match (&self.0, &o.0) {
-            // The padding is zero, so the whole array compares: 22 bytes in three words, no call.
-            (Repr::Inline { len: a, bytes: x }, Repr::Inline { len: b, bytes: y }) => a == b && x == y,
-            _ => self.as_str() == o.as_str(),
+        match (self.inlined(), o.inlined()) {
+            (Some(a), Some(b)) => (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) == 0,
+            (None, None) => self.as_str() == o.as_str(),
+            // One is longer than the other can be.
+            _ => false,
         }
     }
 }
@@ -267,7 +354,7 @@ impl From<&str> for Text {
 impl From<String> for Text {
     fn from(s: String) -> Self {
         if s.len() <= INLINE {
-            return Text::inline(&s);
+            return Text::inline(s.as_bytes());
         }
         let len = s.len();
         Text::slice(&Arc::new(s), 0..len)
@@ -329,7 +416,18 @@ mod tests {
     }
     #[test]
     fn splits_as_str_does() {
-        for s in ["", " ", "a", "a b", " a  b ", "ä ö ü", "no-space-but-longer-than-inline-text", "a→b→→c"] {
+        for s in [
+            "",
+            " ",
+            "a",
+            "a b",
+            " a  b ",
+            "ä ö ü",
+            "a\u{a0}b\u{2003} ö\tc",
+            "eight by eight, and some more ",
+            "no-space-but-longer-than-inline-text",
+            "a→b→→c",
+        ] {
             for sep in [' ', '→'] {
                 let got: Vec<Text> = Text::from(s).split_owned(sep).collect();
                 assert_eq!(got, s.split(sep).collect::<Vec<_>>(), "{s:?} by {sep:?}");
