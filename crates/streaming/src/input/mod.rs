@@ -12,6 +12,8 @@ mod node;
 mod queue;
 mod rate;
 mod receiver;
+#[cfg(unix)]
+mod tail;
 
 pub(crate) use constant::ConstantInput;
 pub use files::{FileCounts, FileStreamOptions, StreamFile};
