@@ -4,9 +4,11 @@ use std::{
     fs,
     path::PathBuf,
     sync::mpsc::{self, SyncSender},
-    time::Instant,
 };
-use winterbourne::{BoxError, Intake, Receiver, SparkConf, State, StateSpec, Stop, StreamingContext, milliseconds};
+use winterbourne::{
+    BoxError, Clock as _, Intake, Receiver, SparkConf, State, StateSpec, Stop, StreamingContext, SystemClock,
+    milliseconds,
+};
 
 /// Keys of the state.
 const KEYS: u64 = 1_000;
@@ -46,7 +48,8 @@ pub(crate) fn run(interval_ms: u64, batches: u64) -> Result<(), BoxError> {
     let (done, seen) = mpsc::sync_channel(1);
     let feed = graph(&ssc, done);
 
-    let (begun, every) = (Instant::now(), (batches / SAMPLES).max(1));
+    let clock = SystemClock::new();
+    let (begun, every) = (clock.nanos(), (batches / SAMPLES).max(1));
     let mut samples = Samples::default();
     ssc.start()?;
     for n in 1..=batches {
@@ -66,7 +69,7 @@ pub(crate) fn run(interval_ms: u64, batches: u64) -> Result<(), BoxError> {
     }
     ssc.stop(Stop::now());
     let (first, last) = samples.judge()?;
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = (clock.nanos() - begun) as f64 / 1e9;
     println!(
         "{} batches of {interval_ms} ms in {seconds:.1} s, {} record(s), {} tick(s) coalesced; at first {first}; in the end {last}",
         status.completed_batches, status.processed_records, status.coalesced_ticks
