@@ -311,7 +311,21 @@ mod tests {
 
     #[test]
     fn is_three_words() {
-        assert_eq!(size_of::<Text>(), 24);
+        assert_eq!((size_of::<Text>(), size_of::<Option<Text>>()), (24, 24));
+    }
+    #[test]
+    fn every_length_is_kept_and_every_byte_compared() {
+        let all = "The quick brown fox jumps over";
+        for n in 0..=all.len() {
+            let (s, text) = (&all[..n], Text::new(&all[..n]));
+            assert_eq!((text.as_str(), text.clone() == Text::new(s)), (s, true));
+            assert_eq!(text, Text::slice(&Arc::new(all.to_string()), 0..n));
+            for at in 0..n {
+                let other = [&s[..at], "_", &s[at + 1..]].concat();
+                assert_ne!(text, Text::new(&other));
+            }
+            assert_ne!(text, Text::new(&format!("{s}\0")), "a zero is a letter like others");
+        }
     }
     #[test]
     fn splits_as_str_does() {

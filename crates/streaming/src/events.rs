@@ -3,6 +3,7 @@
 //! Events are handed over on a thread of their own, in order, through a bounded queue; a listener too slow for it loses
 //! the oldest waiting events, and the loss is counted ([`StreamingStatus::events_dropped`](crate::StreamingStatus)).
 //! Without listeners nothing is made and nothing is paid.
+use crate::batch::Health;
 use crate::input::InputLag;
 use crate::receive::{ReceiverEvent, ReceiverInfo};
 use std::{
@@ -79,6 +80,8 @@ pub struct OutputInfo {
 pub enum StreamingEvent {
     /// The context was started, at this time.
     Started(Time),
+    /// The stream began to fall behind, with the cause; or it is in time again after that.
+    HealthChanged(Health),
     /// A receiver began to receive, also after a restart.
     ReceiverStarted(ReceiverInfo),
     /// A receiver reported an error.

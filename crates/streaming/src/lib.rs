@@ -20,8 +20,8 @@ mod sink;
 mod state;
 
 pub use batch::{
-    BatchDone, BatchEntry, BatchLog, BatchPlan, DurableStatus, FailurePolicy, Health, InputBehind, InputPlan,
-    StateChange, Stepper, Stop, StreamingState, StreamingStatus,
+    BatchDone, BatchEntry, BatchLog, BatchPlan, Cause, DurableStatus, FailurePolicy, Health, InputBehind, InputPlan,
+    SlowStage, StateChange, Stepper, Stop, StreamingState, StreamingStatus,
 };
 pub use context::StreamingContext;
 pub use dstream::{
@@ -32,9 +32,10 @@ pub use durable::Durable;
 pub use error::{BatchError, Error, GraphError, Result};
 pub use events::{BatchInfo, InputInfo, ListenerId, OutputInfo, StreamingEvent, StreamingListener};
 pub use input::{
-    BatchMeasure, FileCounts, FileStreamOptions, Input, InputLag, Planned, QueueOptions, RateEstimator, RddQueue,
-    ReceiverWatch, StreamFile, Supply, Tick,
+    BatchMeasure, FileCounts, FileStreamOptions, Input, InputLag, Planned, QueueOptions, RddQueue, ReceiverWatch,
+    StreamFile, Supply, Tick,
 };
+pub use rate::{Allowance, Limit};
 pub use receive::{
     Intake, Receiver, ReceiverInfo, ReceiverState, SocketBytes, SocketReceiver, Stopped, StoreError, Tolerated,
 };

@@ -298,13 +298,13 @@ fn coalesced_ticks_are_counted_when_their_batch_is_held_or_set_aside() {
 }
 #[test]
 fn health_says_how_many_batches_wait() {
-    let (clock, ssc) = manual(&[]);
+    let (clock, ssc) = manual(&[("spark.streaming.batch.maxQueued", "3")]);
     let ((_queue, stream), inside, (tell, heard)) = (queue(&ssc), ssc.clone(), channel());
     stream.foreach_rdd(move |_, _| Ok(tell.send(inside.status().health)?));
     ssc.start().unwrap();
     clock.set(at(3));
     let waiting = [0; 3].map(|_| match next(&heard) {
-        Health::Behind { waiting } => waiting,
+        Health::CatchingUp { waiting, .. } => waiting,
         Health::Ok => 0,
         other => panic!("{other:?}"),
     });

@@ -72,6 +72,35 @@ fn a_key_times_out_once_it_was_idle_for_longer() {
     assert_eq!(out.take_sorted(), expect);
     assert_eq!(states.take_sorted()[3..], [vec![(2, 5), (3, 6)], vec![(3, 6)], vec![(3, 6)]]);
 }
+/// When a key touched in batch 1 with a time-out of two seconds timed out.
+fn fires_at(late: &str, checkpoint: Option<u64>) -> Option<usize> {
+    let settings = [VOLATILE[0], ("spark.compat.timeoutsAtCheckpoints", late)];
+    let mut tester = tester(&settings);
+    let (feed, stream) = tester.input::<(u64, u64)>();
+    let mut mapped = stream.map_with_state(sums(2));
+    if let Some(every) = checkpoint {
+        mapped = mapped.checkpoint(seconds(every));
+    }
+    let out = tester.output(&mapped);
+    feed.push(vec![(1, 5)]);
+    for _ in 0..12 {
+        tester.step().expect("no batch fails");
+    }
+    let batches = out.take_sorted();
+    assert_eq!(batches[0], [(1, 5, false)]);
+    let at = batches.iter().position(|batch| batch == &[(1, 5, true)])?;
+    assert!(batches[1..at].iter().chain(&batches[at + 1..]).all(Vec::is_empty));
+    Some(at + 1)
+}
+#[test]
+fn a_setting_makes_time_outs_as_late_as_in_spark() {
+    assert_eq!(fires_at("false", None), Some(4));
+    assert_eq!(fires_at("false", Some(5)), Some(4));
+    // Looked for at 2 s, when it is not due, and at 4 s.
+    assert_eq!(fires_at("true", Some(2)), Some(4));
+    assert_eq!(fires_at("true", Some(5)), Some(5));
+    assert_eq!(fires_at("true", None), Some(10));
+}
 #[test]
 fn initial_states_expire_and_batches_without_an_rdd_let_keys_time_out() {
     let mut tester = tester(VOLATILE);

@@ -5,7 +5,7 @@ use crate::{
     corpus,
     meter::measure,
     row::Row,
-    words::{Tally, context, count_stream},
+    words::{Tally, conf, count_stream},
 };
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 use winterbourne::{
-    StreamingContext, Text,
+    SparkContext, StreamingContext, Text,
     kafka::{
         AsText, ConsumerStrategies, DirectStreamOptions, KafkaParams, KafkaUtils, LocationStrategies, Nullable,
         StartingOffsets,
@@ -114,7 +114,9 @@ fn loop_over(servers: &str, own: [i32; 2], n: u64) -> Result<Tally> {
 }
 
 fn direct(servers: &str, n: u64, threads: usize) -> Result<Row> {
-    let ssc = StreamingContext::new(&context(threads)?, seconds(1))?;
+    // `RATE` says how large batches are, and nothing else.
+    let conf = conf(threads).set("spark.streaming.backpressure.enabled", false);
+    let ssc = StreamingContext::new(&SparkContext::new(conf)?, seconds(1))?;
     let strategy =
         ConsumerStrategies::subscribe([TOPIC], KafkaParams::new(servers)).starting(StartingOffsets::Earliest);
     let records = KafkaUtils::create_direct_stream_with::<Option<Text>, Text>(

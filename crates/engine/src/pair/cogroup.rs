@@ -1,7 +1,7 @@
 //! Groups of two RDDs by key: both are read into one table, left before right.
 #![expect(clippy::type_complexity, reason = "an alias would hide from users what they get")]
 use super::{
-    gather::{Gather, Limit, load, split},
+    gather::{Form, Gather, Limit, load, split},
     side::Opened,
 };
 use crate::{Chunk, Data, Flow, Key, KeyPartitioner, Rdd, Result, Site, Task, Wire, at};
@@ -34,7 +34,7 @@ fn add_right<K: Key, V: Wire, W: Wire>(
 }
 fn grouped<K: Key, V: Wire, W: Wire>(all: Groups<K, V, W>, site: Site, task: &Task) -> Result<Flow<(K, Both<V, W>)>> {
     if !all.has_spilled() {
-        return Ok(all.into_flow());
+        return Ok(all.into_flow(Form::ENTRIES));
     }
     let limit = Limit::of("cogroup", site, task);
     let (mut rows, task) = (all.sorted()?, task.clone());

@@ -1,5 +1,8 @@
 //! Each record once.
-use super::{gather::Gather, table::Table};
+use super::{
+    gather::{Form, Gather},
+    table::Table,
+};
 use crate::{Data, Key, KeyPartitioner, Rdd, Site, at, lineage::Partitioner};
 
 impl<T: Data> Rdd<T> {
@@ -60,7 +63,8 @@ impl<T: Data> Rdd<T> {
                     c.for_each(|x| seen.upsert(x, (), |()| (), |(), ()| ()));
                     all.added(kept)
                 })?;
-                let once = all.finish(site, task, |t, h, x, ()| t.upsert_hashed(h, x, (), |()| (), |(), ()| ()))?;
+                let merge = |t: &mut Table<T, ()>, h, x, ()| t.upsert_hashed(h, x, (), |()| (), |(), ()| ());
+                let once = all.finish(site, task, merge, Form::ENTRIES)?;
                 Ok(once.map_chunks(|c| c.map(|(x, ())| x)))
             });
         }
@@ -71,6 +75,7 @@ impl<T: Data> Rdd<T> {
             partitioner,
             |seen: &mut Table<T, ()>, x, ()| seen.upsert(x, (), |()| (), |(), ()| ()),
             |seen: &mut Table<T, ()>, h, x, ()| seen.upsert_hashed(h, x, (), |()| (), |(), ()| ()),
+            (Some(|()| ()), Form::ENTRIES),
         );
         once.chunked(name, site, false, |c| c.map(|(x, ())| x))
     }

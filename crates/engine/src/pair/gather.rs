@@ -4,6 +4,7 @@
 //! Values of a key stay in the order in which they came: runs follow one another, and a merge keeps equal hashes in the
 //! order of the runs. The order of keys is that of the table while nothing was spilled, and that of their hashes else.
 use super::{
+    hashed::Hashed,
     table::{Row, Table, row_codec},
     tabled::{Grows, Tabled},
 };
@@ -28,6 +29,28 @@ pub(super) type ByHash<K, P> = Merge<Row<K, P>, fn(&Row<K, P>, &Row<K, P>) -> Or
 /// How what a table holds of a key is written: in one piece or several, in order.
 pub(super) type Pieces<C, P> = fn(C, &mut dyn FnMut(P) -> Result<()>) -> Result<()>;
 
+/// What is made of the rows of a table that is done.
+pub(super) struct Form<K, C, E> {
+    of: fn(Row<K, C>) -> E,
+    /// Rows of a chunk.
+    at_once: usize,
+}
+impl<K, C, E> Clone for Form<K, C, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, C, E> Copy for Form<K, C, E> {}
+impl<K, C> Form<K, C, (K, C)> {
+    /// As they are, for whoever comes next.
+    pub(super) const ENTRIES: Self = Form { of: |row| row.1, at_once: CHUNK };
+}
+impl<K, C> Form<K, C, Hashed<K, C>> {
+    /// With their hashes, in one piece: for whoever keeps them all.
+    pub(super) const HASHED: Self =
+        Form { of: |(hash, (key, value))| Hashed { hash, key, value }, at_once: usize::MAX };
+}
+
 /// Accumulators `C` in the table, pieces `P` on disk.
 pub(super) struct Gather<K, C, P> {
     tabled: Tabled<K, C>,
@@ -42,21 +65,22 @@ impl<K: Key, C: Wire> Gather<K, C, C> {
         Gather { tabled, runs: Vec::new(), pieces: |c, f| f(c), codec: row_codec() }
     }
     /// All accumulators; those that were written apart are merged.
-    pub(super) fn finish(
+    pub(super) fn finish<E: Data>(
         self,
         site: Site,
         task: &Task,
         merge: impl Fn(&mut Table<K, C>, u64, K, C) + 'static,
-    ) -> Result<Flow<(K, C)>> {
+        form: Form<K, C, E>,
+    ) -> Result<Flow<E>> {
         if !self.has_spilled() {
-            return Ok(self.into_flow());
+            return Ok(self.into_flow(form));
         }
         let (mut rows, task) = (self.sorted()?, task.clone());
         Ok(Flow::new(move || {
             task.check()?;
             at(site);
             let loaded = load(&mut rows, None, &merge)?;
-            Ok(loaded.map(|(table, _)| Chunk::Own(table.into_entries().collect())))
+            Ok(loaded.map(|(table, _)| Chunk::Own(table.into_rows().map(form.of).collect())))
         }))
     }
 }
@@ -105,7 +129,7 @@ impl<K: Key, C: Data, P: Wire> Gather<K, C, P> {
     }
     /// The rows of the table by hash; it is empty afterwards.
     fn in_order(&mut self) -> Vec<Row<K, C>> {
-        let mut rows = self.tabled.take();
+        let mut rows: Vec<_> = self.tabled.take().collect();
         // A key has one row, and keys of one hash may come in any order.
         rows.sort_unstable_by_key(|row| row.0);
         rows
@@ -116,12 +140,12 @@ impl<K: Key, C: Data, P: Wire> Gather<K, C, P> {
         self.tabled.into_parts()
     }
     /// The entries, if nothing was spilled.
-    pub(super) fn into_flow(self) -> Flow<(K, C)> {
+    pub(super) fn into_flow<E: Data>(self, form: Form<K, C, E>) -> Flow<E> {
         let (table, grant) = self.into_table();
-        let mut entries = table.into_entries();
+        let mut rows = table.into_rows();
         Flow::new(move || {
             let _held = &grant;
-            let some: Vec<(K, C)> = entries.by_ref().take(CHUNK).collect();
+            let some: Vec<E> = rows.by_ref().take(form.at_once).map(form.of).collect();
             Ok((!some.is_empty()).then_some(Chunk::Own(some)))
         })
     }

@@ -1,6 +1,6 @@
 //! Records by key, nothing combined on the map side.
 use super::{
-    gather::{Gather, Limit, load, split},
+    gather::{Form, Gather, Limit, load, split},
     route::{records, rows},
 };
 use crate::{
@@ -142,7 +142,7 @@ pub(super) type Groups<K, V> = Gather<K, Vec<V>, Vec<V>>;
 /// The groups, each as a whole.
 fn grouped<K: Key, V: Wire>(all: Groups<K, V>, limit: Limit, task: &Task) -> Result<Flow<(K, Vec<V>)>> {
     if !all.has_spilled() {
-        return Ok(all.into_flow());
+        return Ok(all.into_flow(Form::ENTRIES));
     }
     let (mut rows, task) = (all.sorted()?, task.clone());
     Ok(Flow::new(move || {

@@ -1,5 +1,8 @@
 //! `flat_map_groups`: groups gone through value by value, so that none has to be in memory as a whole.
-use super::{gather::ByHash, group::Groups};
+use super::{
+    gather::{ByHash, Form},
+    group::Groups,
+};
 use crate::{CHUNK, Chunk, Data, Flow, Key, KeyPartitioner, Rdd, Result, Site, Task, Wire, at, flow::Carried};
 use std::vec::IntoIter;
 
@@ -115,7 +118,7 @@ fn gone_through<K: Key, V: Wire, U: Data>(
     f: impl Fn(&K, &mut GroupValues<'_, V>, &mut Vec<U>) + 'static,
 ) -> Result<Flow<U>> {
     if !all.has_spilled() {
-        return Ok(all.into_flow().map_chunks(move |c| {
+        return Ok(all.into_flow(Form::ENTRIES).map_chunks(move |c| {
             at(site);
             let mut out = Vec::new();
             c.for_each(|(k, values)| whole(&k, values, &f, &mut out));

@@ -1,10 +1,11 @@
 //! [`Output`]: what one map task leaves for the reduce partitions: vectors while there is room, and what was spilled
 //! before them.
-use super::table::buckets;
+use super::table::Row;
 use crate::{
-    Chunk, Data, Flow, Result, Task, Wire,
+    Chunk, Data, Flow, Key, Result, Task, Wire,
     blocks::{RecordCodec, size},
     flow::Run as Records,
+    lineage::Router,
     memory::{Grant, Kept, Memory},
     spill::{Run, RunWriter},
 };
@@ -89,7 +90,7 @@ pub(crate) struct Filling<R> {
 impl<R: Data> Filling<R> {
     pub(crate) fn new(partitions: usize, task: &Task, codec: RecordCodec<R>) -> Self {
         let grant = Grant::new(&task.around.memory);
-        Filling { buckets: buckets(partitions, 0), bytes: 0, grant, runs: Vec::new(), codec }
+        Filling { buckets: (0..partitions).map(|_| Vec::new()).collect(), bytes: 0, grant, runs: Vec::new(), codec }
     }
     /// What a chunk will weigh as rows.
     pub(crate) fn weigh<T: Wire>(&self, chunk: &Chunk<T>) -> u64 {
@@ -100,8 +101,9 @@ impl<R: Data> Filling<R> {
         self.bytes += bytes;
         if self.grant.ask(in_vectors(self.bytes)) { Ok(()) } else { self.spill() }
     }
+    /// Writes what there is to disk.
     #[cold]
-    fn spill(&mut self) -> Result<()> {
+    pub(crate) fn spill(&mut self) -> Result<()> {
         self.runs.push(spilled(&self.buckets, self.codec, self.grant.memory())?);
         // Emptied and freed: whoever is refused gives back what it has.
         self.buckets.iter_mut().for_each(|bucket| *bucket = Vec::new());
@@ -112,5 +114,27 @@ impl<R: Data> Filling<R> {
     pub(crate) fn end(mut self) -> Result<Output<R>> {
         self.grant.release();
         Output::new(self.runs, self.buckets, in_vectors(self.bytes), self.codec, self.grant.memory())
+    }
+}
+impl<K: Key, C: Data> Filling<Row<K, C>> {
+    /// Adds the rows of a table, of this weight.
+    pub(super) fn append(
+        &mut self,
+        rows: impl ExactSizeIterator<Item = Row<K, C>>,
+        router: &Router<K>,
+        bytes: u64,
+    ) -> Result<()> {
+        // An even share each and a little more, so that they rarely grow; no room if most stay empty.
+        let n = self.buckets.len();
+        let share = rows.len() / n.max(1);
+        if share > 0 {
+            let more = if n == 1 { 0 } else { share / 8 + 4 };
+            self.buckets.iter_mut().for_each(|bucket| bucket.reserve_exact(share + more));
+        }
+        for row in rows {
+            self.buckets[router.partition(&row.1.0, |_| row.0)?].push(row);
+        }
+        self.bytes += bytes;
+        Ok(())
     }
 }

@@ -20,24 +20,35 @@ pub(super) fn spread<K: Key, V: Wire, R: Data>(
     key: impl Fn(&R) -> (&K, Option<u64>),
 ) -> Result<Output<R>> {
     let mut out = Filling::new(router.partitions, task, codec);
-    let mut failure = None;
     flow.each(|c: Chunk<(K, V)>| {
         at(site);
-        let bytes = out.weigh(&c);
-        let buckets = &mut out.buckets;
-        c.for_each(|record| {
-            let row = row(record);
-            let (k, h) = key(&row);
-            match router.partition(k, |k| h.unwrap_or_else(|| hash::of(k))) {
-                Ok(p) => buckets[p].push(row),
-                // What follows in the chunk is spread in vain.
-                Err(e) => failure = failure.take().or(Some(e)),
-            }
-        });
-        failure.take().map_or(Ok(()), Err)?;
-        out.added(bytes)
+        fill(&mut out, c, router, &row, &key)
     })?;
     out.end()
+}
+/// A chunk's rows to the buckets of their keys.
+pub(super) fn fill<K: Key, V: Wire, R: Data>(
+    out: &mut Filling<R>,
+    c: Chunk<(K, V)>,
+    router: &Router<K>,
+    row: impl Fn((K, V)) -> R,
+    key: impl Fn(&R) -> (&K, Option<u64>),
+) -> Result<()> {
+    let mut failure = None;
+    let bytes = out.weigh(&c);
+    let buckets = &mut out.buckets;
+    // One loop for owned and shared chunks: of two, neither would have the closure inlined.
+    for record in c.into_vec() {
+        let row = row(record);
+        let (k, h) = key(&row);
+        match router.partition(k, |k| h.unwrap_or_else(|| hash::of(k))) {
+            Ok(p) => buckets[p].push(row),
+            // What follows in the chunk is spread in vain.
+            Err(e) => failure = failure.take().or(Some(e)),
+        }
+    }
+    failure.map_or(Ok(()), Err)?;
+    out.added(bytes)
 }
 
 /// Each record to the bucket of its key.

@@ -3,7 +3,7 @@
 //! A row keeps its hash, so that neither growth nor the split into buckets nor the merge behind the shuffle computes it
 //! again. Rows in a slab with an index table beside it were tried for aggregation and were a third slower on words: a
 //! second dependent cache miss.
-use crate::{Data, Key, Result, Wire, blocks::RecordCodec, detach, hash, lineage::Router};
+use crate::{Data, Key, Wire, blocks::RecordCodec, detach, hash};
 use hashbrown::{HashTable, hash_table::Entry};
 
 /// What lies in a table and crosses the shuffle: a key's hash, the key, its accumulator or value.
@@ -104,27 +104,4 @@ impl<K: Key, C: Data> Table<K, C> {
     pub(super) fn into_entries(self) -> impl Iterator<Item = (K, C)> + 'static {
         self.0.into_iter().map(|row| row.1)
     }
-}
-
-/// Rows by partition.
-pub(super) fn into_buckets<K: Key, C>(
-    rows: impl ExactSizeIterator<Item = Row<K, C>>,
-    router: &Router<K>,
-) -> Result<Vec<Vec<Row<K, C>>>> {
-    let mut out = buckets(router.partitions, rows.len());
-    for row in rows {
-        out[router.partition(&row.1.0, |_| row.0)?].push(row);
-    }
-    Ok(out)
-}
-
-/// Buckets for about `expected` rows in all: an even share each and a little more, so that they rarely grow. None has
-/// room if most stay empty.
-pub(super) fn buckets<T>(n: usize, expected: usize) -> Vec<Vec<T>> {
-    let room = match n {
-        1 => expected,
-        _ if expected < n => 0,
-        _ => expected / n + expected / 16 + expected.min(4),
-    };
-    (0..n).map(|_| Vec::with_capacity(room)).collect()
 }

@@ -104,14 +104,18 @@ impl<K: Key, C: Data> Tabled<K, C> {
         (n * size_of::<Row<K, C>>()) as u64 + heap
     }
     /// The rows; an empty table stays.
-    pub(super) fn take(&mut self) -> Vec<Row<K, C>> {
+    pub(super) fn take(&mut self) -> impl ExactSizeIterator<Item = Row<K, C>> + use<K, C> {
         let table = std::mem::replace(&mut self.table, Table::with_capacity(0));
         (self.owned, self.since) = (0, 0);
-        table.into_rows().collect()
+        table.into_rows()
     }
     /// What `take` took is on disk and gone.
     pub(super) fn has_spilled(&mut self) {
         self.grant.has_spilled();
+    }
+    /// What `take` took belongs to somebody else.
+    pub(super) fn has_moved(&mut self) {
+        self.grant.release();
     }
     /// The table, and what it was granted for as long as it lives.
     pub(super) fn into_parts(self) -> (Table<K, C>, Grant) {

@@ -11,6 +11,7 @@ mod common;
 mod compressed;
 mod errors;
 mod files;
+mod hardly_combined;
 mod jobs;
 mod jobs_cancel;
 mod jobs_scopes;

@@ -12,7 +12,7 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc};
 use winterbourne_base::{Duration, SparkConf, Time, conf::keys};
 use winterbourne_engine::{BoxError, Rdd, Site, SparkContext};
-use winterbourne_streaming::{BatchMeasure, Input, InputLag, Planned, RateEstimator, Tick};
+use winterbourne_streaming::{Input, InputLag, Planned, Tick};
 
 pub(crate) struct DirectInput {
     strategy: ConsumerStrategy,
@@ -20,12 +20,9 @@ pub(crate) struct DirectInput {
     offsets: Offsets,
     readers: Arc<Readers>,
     site: Site,
-    conf: SparkConf,
     max_rate: Option<u64>,
     min_rate: u64,
     interval: Duration,
-    estimator: Option<RateEstimator>,
-    rate: Option<f64>,
     cluster: Option<Cluster>,
     positions: Positions,
     /// Goes on where an earlier process ended.
@@ -57,12 +54,9 @@ impl DirectInput {
             offsets: Offsets::default(),
             readers,
             site,
-            conf: conf.clone(),
             max_rate: conf.value(keys::KAFKA_MAX_RATE_PER_PARTITION)?,
             min_rate: conf.value(keys::KAFKA_MIN_RATE_PER_PARTITION)?,
             interval: Duration::ZERO,
-            estimator: None,
-            rate: None,
             cluster: None,
             positions: Positions::default(),
             restored: false,
@@ -127,8 +121,6 @@ impl Input<KafkaRecord> for DirectInput {
         self.interval = batch;
     }
     fn start(&mut self) -> Result<(), BoxError> {
-        self.estimator = RateEstimator::of(&self.conf, self.interval)?;
-        self.rate = self.estimator.as_ref().and_then(RateEstimator::initial_rate).map(|r| r as f64);
         let cluster = Cluster::connect(&self.strategy.params)?;
         // Where it begins is fixed now, so that what is written between start and the first batch belongs to it.
         let new = self.discover(&cluster)?;
@@ -155,7 +147,7 @@ impl Input<KafkaRecord> for DirectInput {
         let cut = Cut {
             time: tick.time.as_millis(),
             seconds: self.interval.as_millis() as f64 / 1_000.0,
-            rate: self.rate,
+            limit: tick.limit.records,
             max: &max,
             min: &min,
             policy: self.options.out_of_range,
@@ -174,11 +166,6 @@ impl Input<KafkaRecord> for DirectInput {
         let ranges = read::split(&plan.ranges, self.options.split);
         self.offsets.begin(Time::from_millis(plan.time), ranges.clone());
         Ok(read::rdd(sc, self.site, self.readers.clone(), ranges)?)
-    }
-    fn measured(&mut self, batch: &BatchMeasure) {
-        if let Some(rate) = self.estimator.as_mut().and_then(|e| e.rate_after(batch)) {
-            self.rate = Some(rate);
-        }
     }
     fn settle(&mut self, plan: KafkaPlan) {
         if self.auto_commit {

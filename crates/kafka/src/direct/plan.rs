@@ -36,7 +36,8 @@ pub(super) struct Extent {
 pub(super) struct Cut<'a> {
     pub(super) time: u64,
     pub(super) seconds: f64,
-    pub(super) rate: Option<f64>,
+    /// The most records, of all partitions together.
+    pub(super) limit: Option<u64>,
     pub(super) max: &'a dyn Fn(&TopicPartition) -> Option<u64>,
     pub(super) min: &'a dyn Fn(&TopicPartition) -> u64,
     pub(super) policy: OutOfRange,
@@ -89,7 +90,7 @@ impl Positions {
                 min: (cut.min)(p),
             })
             .collect();
-        let shares = shares(&waiting, cut.seconds, cut.rate);
+        let shares = shares(&waiting, cut.seconds, cut.limit);
         let range = |(&(p, next, _), n): (&(&TopicPartition, i64, i64), u64)| OffsetRange {
             partition: p.clone(),
             from: next,
@@ -108,7 +109,7 @@ mod tests {
         TopicPartition::new("t", n)
     }
     fn cut(policy: OutOfRange) -> Cut<'static> {
-        Cut { time: 1_000, seconds: 1.0, rate: None, max: &|_| Some(10), min: &|_| 1, policy }
+        Cut { time: 1_000, seconds: 1.0, limit: None, max: &|_| Some(10), min: &|_| 1, policy }
     }
     fn planned(positions: &[i64], extents: &[(i64, i64)], policy: OutOfRange) -> Result<Vec<(i64, i64)>, Error> {
         let all = |n: usize| (0..n as i32).map(p);

@@ -164,13 +164,17 @@ fn rates_bound_each_partition_and_follow_the_lag() {
     let max = ("spark.streaming.kafka.maxRatePerPartition", "70");
     let initial =
         [("spark.streaming.backpressure.enabled", "true"), ("spark.streaming.backpressure.initialRate", "200")];
-    assert_eq!(sizes(&[], DirectStreamOptions::new()), [900, 100]);
-    assert_eq!(sizes(&[max], DirectStreamOptions::new()), [70, 70]);
+    let off = ("spark.streaming.backpressure.enabled", "false");
+    assert_eq!(sizes(&[off], DirectStreamOptions::new()), [900, 100]);
+    assert_eq!(sizes(&[], DirectStreamOptions::new()), [90, 10], "a careful start");
+    assert_eq!(sizes(&[off, max], DirectStreamOptions::new()), [70, 70]);
+    assert_eq!(sizes(&[off, ("spark.streaming.batch.maxRecords", "500")], DirectStreamOptions::new()), [450, 50]);
+    let max = [off, max];
     let own = DirectStreamOptions::new().max_rate(|p| (p.partition == 0).then_some(5));
-    assert_eq!(sizes(&[max], own), [5, 100]);
+    assert_eq!(sizes(&max, own), [5, 100]);
     assert_eq!(sizes(&initial, DirectStreamOptions::new()), [180, 20]);
-    assert_eq!(sizes(&[initial[0], initial[1], max], DirectStreamOptions::new()), [70, 20]);
-    assert_eq!(sizes(&initial, DirectStreamOptions::new().min_rate(|_| Some(40))), [180, 40]);
+    assert_eq!(sizes(&[initial[0], initial[1], max[1]], DirectStreamOptions::new()), [70, 20]);
+    assert_eq!(sizes(&initial, DirectStreamOptions::new().min_rate(|_| Some(40))), [160, 40]);
 }
 
 #[test]

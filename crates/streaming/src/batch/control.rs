@@ -1,4 +1,5 @@
 //! What the handles of a context, on any thread, share with its batch loop: state, commands, counts.
+use super::overload::Cause;
 use crate::{BatchError, Error, InputLag, events::Bus, input::InputNode, receive::ReceiverInfo};
 use std::{
     collections::VecDeque,
@@ -25,10 +26,24 @@ pub enum StreamingState {
 pub enum Health {
     /// Batches are done as they come due.
     Ok,
-    /// Work takes longer than the interval: this many batches wait.
-    Behind {
-        /// How many.
+    /// Batches, or records in the sources, wait, but they become fewer; or it is too early to say.
+    CatchingUp {
+        /// Batches that are due and have not begun.
         waiting: u64,
+        /// Records in the sources that no batch has yet, as far as inputs know.
+        records: u64,
+        /// When it will be in time again, if it goes on like this and that can be told: a peer of a receiver does not say
+        /// how much it has.
+        until: Option<Time>,
+    },
+    /// More comes than the batches process: for some batches, what waits has not become less, or the sources had to wait.
+    FallingBehind {
+        /// Batches that are due and have not begun. Beyond `spark.streaming.batch.maxQueued` ticks are coalesced.
+        waiting: u64,
+        /// Records in the sources that no batch has yet, as far as inputs know.
+        records: u64,
+        /// Why.
+        cause: Cause,
     },
     /// Batches are done as they come due, but the last checkpoint could not be written: a restart would have more to
     /// apply again, and the log grows. It is tried again with the next one.
@@ -114,6 +129,8 @@ pub struct StreamingStatus {
     pub set_aside_dropped: u64,
     /// Ticks without a batch of their own.
     pub coalesced_ticks: u64,
+    /// Batches that took nothing in, so that those that waited could catch up (`spark.streaming.batch.onOverload` is `block`).
+    pub blocked_batches: u64,
     /// Records of completed batches, as far as inputs know their number.
     pub processed_records: u64,
     /// Records that `try_` operators skipped in completed batches.
@@ -221,6 +238,7 @@ impl Control {
             set_aside: Vec::new(),
             set_aside_dropped: 0,
             coalesced_ticks: 0,
+            blocked_batches: 0,
             processed_records: 0,
             skipped_records: 0,
             events_dropped: 0,

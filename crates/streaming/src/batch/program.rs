@@ -2,14 +2,10 @@
 use super::runner::Runner;
 use crate::{
     durable::{Operator, Pace, Role},
-    graph::StreamMeta,
+    graph::{StreamMeta, ten_seconds_of},
     state::Stateful,
 };
 use std::sync::Arc;
-use winterbourne_base::{Duration, time::seconds};
-
-/// Spark's least default interval between checkpoints of state.
-const LEAST: Duration = seconds(10);
 
 impl Runner {
     fn named(&self) -> impl Iterator<Item = (&str, &StreamMeta)> {
@@ -37,23 +33,18 @@ impl Runner {
         let kept = self.named().filter_map(|(id, m)| Some((id.to_owned(), m.stateful.clone()?)));
         kept.filter(|(_, s)| !s.is_volatile()).collect()
     }
-    /// The shortest interval any stateful operator has; Spark's defaults are ten batches for `map_with_state`, for others
-    /// as many slides as make ten seconds.
+    /// The shortest interval any stateful operator has.
     pub(crate) fn pace(&self, retain: usize) -> Pace {
-        let default = |m: &StreamMeta| match m.kind {
-            "map_with_state" => m.slide * 10,
-            _ => m.slide * LEAST.as_millis().div_ceil(m.slide.as_millis()),
-        };
         let states =
             self.nodes.iter().map(|n| n.meta()).filter(|m| m.stateful.is_some() || m.checkpoint_every().is_some());
-        let interval = states.map(|m| m.checkpoint_every().unwrap_or_else(|| default(m))).min();
+        let interval = states.map(StreamMeta::checkpoint_interval).min();
         let batch = self.settings.interval;
         let longest = |of: fn(&StreamMeta) -> bool| {
             let looking = self.nodes.iter().map(|n| n.meta()).filter(|m| of(m) && m.remembers() > m.slide);
             looking.map(StreamMeta::remembers).max().unwrap_or_default()
         };
         Pace {
-            interval: interval.unwrap_or_else(|| batch * LEAST.as_millis().div_ceil(batch.as_millis())),
+            interval: interval.unwrap_or_else(|| ten_seconds_of(batch)),
             retain,
             reach: longest(|_| true),
             state_reach: longest(|m| m.stateful.is_some()),

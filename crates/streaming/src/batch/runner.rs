@@ -3,6 +3,7 @@
 //! It knows no thread and no tick; time comes with the batch. A failed attempt is undone before the next one. Output
 //! operations that succeeded in an earlier attempt are not run again.
 use super::{
+    OnOverload, Overload, Trend,
     control::{Control, FailurePolicy, InputBehind},
     crew::{Crew, Ran},
     log::{BatchDone, BatchEntry, BatchLog, BatchPlan, InputPlan},
@@ -14,6 +15,7 @@ use crate::{
     durable::Keeper,
     graph::{Job, Output, StreamNode},
     input::{InputNode, Measured, PlannedInput, Tick},
+    rate::Limit,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -31,6 +33,9 @@ pub(crate) struct Settings {
     pub(crate) max_attempts: u64,
     pub(crate) on_failure: FailurePolicy,
     pub(crate) max_queued: usize,
+    pub(crate) on_overload: OnOverload,
+    /// What a batch never holds more of.
+    pub(crate) most: Limit,
     pub(crate) graceful_timeout: Duration,
     pub(crate) stop_spark_context: bool,
     /// Output operations of a batch that run at once.
@@ -63,6 +68,9 @@ pub(crate) struct Runner {
     pub(crate) aside: VecDeque<Time>,
     /// The batch that failed before its plan was logged.
     pub(crate) unplanned: Option<Time>,
+    /// Whether batches keep up, and what is known if not.
+    pub(crate) trend: Trend,
+    pub(crate) overload: Overload,
     /// Which output operations succeeded in batches that are held or lie aside: they are not repeated.
     pub(crate) unfinished: BTreeMap<Time, Vec<Option<OutputInfo>>>,
 }
@@ -91,8 +99,14 @@ impl Runner {
     /// # Errors
     /// The failure of the last attempt; everything is undone, the plan is kept.
     pub(crate) fn run(&mut self, due: Due) -> Result<(), Box<BatchError>> {
-        self.control.shared().status.coalesced_ticks += due.coalesced;
-        self.run_tick(Tick { time: due.time, latest: due.latest }, due.coalesced, true)
+        let limit = if due.takes_in { self.settings.most } else { Limit { records: Some(0), bytes: Some(0) } };
+        {
+            let status = &mut self.control.shared().status;
+            status.coalesced_ticks += due.coalesced;
+            status.blocked_batches += u64::from(!due.takes_in);
+        }
+        let tick = Tick { time: due.time, latest: due.latest, limit };
+        self.run_tick(tick, due.coalesced, true)
     }
 
     /// Runs a batch that was set aside once more. `Ok(false)` if it is not there.
@@ -103,7 +117,7 @@ impl Runner {
         if !self.aside.contains(&time) || !self.inputs.iter().all(|i| i.put_back(time)) {
             return Ok(false);
         }
-        self.run_tick(Tick { time, latest: false }, 0, false)?;
+        self.run_tick(Tick { time, latest: false, limit: Limit::NONE }, 0, false)?;
         self.drop_aside(time);
         Ok(true)
     }
@@ -246,18 +260,28 @@ impl Runner {
 
     /// Asks every input what belongs to the batch, and logs it before anything runs.
     fn plan(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+        let mut said: Vec<Option<PlannedInput>> = vec![None; self.inputs.len()];
+        let mut tick = progress.tick;
+        // Another one is the first each time: what is left for the last may be nothing.
+        let (n, number) = (said.len(), tick.time.as_millis() / self.settings.interval.as_millis());
+        let first = (number % n.max(1) as u64) as usize;
+        for i in (first..n).chain(0..first) {
+            let planned = guard_driver(|| Ok(self.inputs[i].plan(&tick)?));
+            said[i] = planned.map_err(|e| (format!("the plan of {}", self.input_ids[i]), e))?;
+            let (records, bytes) = said[i].as_ref().map_or((None, None), |s| (s.records, s.bytes));
+            tick.limit = tick.limit.less(records.unwrap_or(0), bytes.unwrap_or(0));
+        }
         let (mut plans, mut records) = (Vec::new(), 0);
         progress.inputs.clear();
-        for (input, id) in self.inputs.iter().zip(&self.input_ids) {
-            let planned = guard_driver(|| Ok(input.plan(&progress.tick)?));
-            let Some(said) = planned.map_err(|e| (format!("the plan of {id}"), e))? else { continue };
+        for ((input, id), said) in self.inputs.iter().zip(&self.input_ids).zip(said) {
+            let Some(said) = said else { continue };
             records += said.records.unwrap_or(0);
             if self.control.bus.is_listened() {
                 let (records, description) = (said.records, said.description.clone());
                 progress.inputs.push(InputInfo { id: id.clone(), records, description, lag: input.lag() });
             }
             if self.is_logged() {
-                let PlannedInput { records, description, plan } = said;
+                let PlannedInput { records, description, plan, .. } = said;
                 plans.push(InputPlan { input: id.clone(), records, description, plan });
             }
         }
@@ -312,6 +336,7 @@ impl Runner {
             let processing_us = (now - progress.begun) / 1000;
             let measured = Measured { done_us: now / 1000, processing_us, delay_us: progress.scheduling_delay_us };
             self.inputs.iter().for_each(|i| i.measured(progress.tick.time, &measured));
+            self.observe(&measured);
         }
         let skipped = self.settle(progress.tick.time);
         failpoint::hit("batch.settled");

@@ -2,7 +2,8 @@
 //!
 //! Batch times are wall-clock aligned multiples of the interval. When work falls behind, batches queue up to a limit;
 //! beyond it the oldest waiting ticks are *coalesced*: they get no batch of their own and their data goes to the next
-//! one. A tick at which a stream with a longer slide yields is never coalesced, so no window is left out.
+//! one. A tick at which a stream with a longer slide yields is never coalesced, so no window is left out. Or no tick is
+//! coalesced, and beyond the limit every other batch takes nothing in, so that the queue becomes shorter.
 use std::collections::VecDeque;
 use winterbourne_base::{Duration, Time};
 
@@ -14,6 +15,16 @@ pub(crate) struct Due {
     pub(crate) latest: bool,
     /// Ticks passed over since the batch before.
     pub(crate) coalesced: u64,
+    /// It may take something in.
+    pub(crate) takes_in: bool,
+}
+
+/// What happens when more batches wait than may (`spark.streaming.batch.onOverload`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum OnOverload {
+    #[default]
+    Coalesce,
+    Block,
 }
 
 pub(crate) struct Ticker {
@@ -23,6 +34,9 @@ pub(crate) struct Ticker {
     last: Time,
     /// Batches that may wait behind the one that runs.
     most: u64,
+    on_overload: OnOverload,
+    /// The last batch took nothing in.
+    blocked: bool,
     /// Slides of streams slower than the batch interval.
     slides: Vec<Duration>,
     /// Ticks between two processes that get no batch.
@@ -47,11 +61,17 @@ impl Ticker {
             interval,
             last: zero,
             most: most.max(1) as u64,
+            on_overload: OnOverload::Coalesce,
+            blocked: false,
             slides,
             passed: 0,
             caught_up: zero,
             unfinished: VecDeque::new(),
         }
+    }
+    pub(crate) fn when_overloaded(mut self, policy: OnOverload) -> Self {
+        self.on_overload = policy;
+        self
     }
     /// Goes on where an earlier process ended: after the tick it planned last, with at most `most` batches for the time
     /// in between (the ticks before them are coalesced), after those it left unfinished.
@@ -73,7 +93,7 @@ impl Ticker {
     /// The batch to run now, if one is due. Hands out each at most once.
     pub(crate) fn due(&mut self, now: Time) -> Option<Due> {
         if let Some(time) = self.unfinished.pop_front() {
-            return Some(Due { time, latest: false, coalesced: 0 });
+            return Some(Due { time, latest: false, coalesced: 0, takes_in: true });
         }
         let newest = self.zero + (now - self.zero).floor_to(self.interval);
         if newest <= self.last {
@@ -81,7 +101,11 @@ impl Ticker {
         }
         let waiting = (newest - self.last).as_millis() / self.interval.as_millis();
         let catching_up = self.next() <= self.caught_up;
-        let mut pass_over = if catching_up { 0 } else { waiting.saturating_sub(self.most) };
+        let too_many = if catching_up { 0 } else { waiting.saturating_sub(self.most) };
+        let coalesces = self.on_overload == OnOverload::Coalesce;
+        let mut pass_over = if coalesces { too_many } else { 0 };
+        // Not twice in a row: what waits would never come if empty batches took an interval.
+        self.blocked = !coalesces && too_many > 0 && !self.blocked;
         let (mut time, mut coalesced) = (self.next(), std::mem::take(&mut self.passed));
         while pass_over > 0 {
             let step = self.before_slide(time).min(pass_over);
@@ -93,7 +117,7 @@ impl Ticker {
             pass_over -= step;
         }
         self.last = time;
-        Some(Due { time, latest: time == newest, coalesced })
+        Some(Due { time, latest: time == newest, coalesced, takes_in: !self.blocked })
     }
     /// How many ticks from `time` on may be passed over before one at which a slower stream yields.
     fn before_slide(&self, time: Time) -> u64 {
@@ -153,6 +177,18 @@ mod tests {
     fn beyond_the_limit_the_oldest_are_coalesced() {
         assert_eq!(drive(2, &[], &[1500]), [vec![(1400, false, 3), (1500, true, 0)]]);
         assert_eq!(drive(1, &[], &[1100, 9000]), [vec![(1100, true, 0)], vec![(9000, true, 78)]]);
+    }
+    #[test]
+    fn or_every_other_batch_takes_nothing_in_until_the_queue_is_short() {
+        let mut ticker = Ticker::new(t(1000), milliseconds(100), 2, vec![]).when_overloaded(OnOverload::Block);
+        let all: Vec<Due> = std::iter::from_fn(|| ticker.due(t(1700))).collect();
+        assert_eq!(
+            all.iter().map(|d| d.time.as_millis()).collect::<Vec<_>>(),
+            [1100, 1200, 1300, 1400, 1500, 1600, 1700]
+        );
+        let took: Vec<bool> = all.iter().map(|d| d.takes_in).collect();
+        assert_eq!(took, [false, true, false, true, false, true, true]);
+        assert!(all.iter().all(|d| d.coalesced == 0));
     }
     #[test]
     fn an_earlier_process_is_continued_with_a_bounded_catch_up() {

@@ -91,9 +91,13 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
             control.clock.wait(&control.bell, seen, Some(next));
             continue;
         };
-        let behind = (now - due.time).as_millis() / runner.settings.interval.as_millis();
-        control.shared().status.health = if behind == 0 { Health::Ok } else { Health::Behind { waiting: behind } };
-        if let Err(error) = runner.run(due) {
+        let waiting = |runner: &Runner, now: Time| (now - due.time).as_millis() / runner.settings.interval.as_millis();
+        runner.assess(waiting(&runner, now));
+        let done = runner.run(due);
+        if done.is_ok() {
+            runner.assess(waiting(&runner, control.clock.now()));
+        }
+        if let Err(error) = done {
             if control.shared().stop.is_some_and(|s| !s.graceful) {
                 continue; // cancelled: that is no failure to report
             }
@@ -137,7 +141,7 @@ fn obey(command: Command, runner: &mut Runner, held: &mut Option<Box<BatchError>
     match (command, held.take()) {
         (Command::RetryHeld, Some(error)) => {
             release(runner);
-            let due = super::ticker::Due { time: error.time, latest: false, coalesced: 0 };
+            let due = super::ticker::Due { time: error.time, latest: false, coalesced: 0, takes_in: true };
             if let Err(again) = runner.run(due) {
                 runner.report(&again, Health::Held);
                 *held = Some(again);

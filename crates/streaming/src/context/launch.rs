@@ -3,10 +3,11 @@
 use super::{ACTIVE, StreamingContext, system};
 use crate::{
     Error, GraphError, Result, StreamingEvent, StreamingState,
-    batch::{Crew, Runner, Settings, Ticker},
+    batch::{Crew, OnOverload, Overload, Runner, Settings, Ticker, Trend},
     durable::{self, Expect, Place},
     graph::{Ids, StreamMeta, assign, spread_remember},
     input::InputNode,
+    rate::Limit,
     sink::SinkPlace,
 };
 use std::{
@@ -132,6 +133,8 @@ impl StreamingContext {
             job_group: self.inner.job_group.clone(),
             aside: VecDeque::new(),
             unplanned: None,
+            trend: Trend::new(self.inner.batch.as_millis().saturating_mul(1_000)),
+            overload: Overload::default(),
             unfinished: BTreeMap::new(),
         }
     }
@@ -167,6 +170,7 @@ impl StreamingContext {
         runner.nodes.iter().for_each(|n| n.meta().set_zero(zero));
         let slides = runner.nodes.iter().map(|n| n.meta().slide).collect();
         Ticker::new(zero, self.inner.batch, runner.settings.max_queued, slides)
+            .when_overloaded(runner.settings.on_overload)
     }
     fn launch_new(&self, runner: &mut Runner, zero: Time) -> Result<Ticker> {
         self.open_sinks(runner, &[])?;
@@ -251,6 +255,14 @@ impl StreamingContext {
             max_attempts: self.setting(keys::BATCH_MAX_ATTEMPTS)?.max(1),
             on_failure: self.setting(keys::BATCH_ON_FAILURE)?.parse().unwrap_or_default(),
             max_queued: self.setting(keys::BATCH_MAX_QUEUED)?,
+            on_overload: match self.setting(keys::BATCH_ON_OVERLOAD)?.as_str() {
+                "block" => OnOverload::Block,
+                _ => OnOverload::Coalesce,
+            },
+            most: Limit {
+                records: self.setting(keys::BATCH_MAX_RECORDS)?,
+                bytes: self.setting(keys::BATCH_MAX_BYTES)?.map(|bytes| bytes.0),
+            },
             graceful_timeout: timeout.unwrap_or(self.inner.batch * 10),
             stop_spark_context: self.setting(keys::STOP_SPARK_CONTEXT_BY_DEFAULT)?,
             concurrent_jobs: self.setting(keys::CONCURRENT_JOBS)?,

@@ -294,8 +294,8 @@ impl StreamingContext {
         add_input(self, "constant_stream", Site::caller(), String::new(), ConstantInput(rdd.clone()))
     }
     /// The numbers 0, 1, 2, …, `per_second` of them in a second of batch time: the batch of t gets those that are due until
-    /// t. For trying programs out, and for measuring. It does not depend on how fast batches are: one that comes late has
-    /// its numbers all the same. It never ends. A restart continues with the next number, and gives those that were due
+    /// t, or as many as it may have ([`Tick::limit`](crate::Tick::limit)); the others come later. For trying programs out,
+    /// and for measuring. It never ends. A restart continues with the next number, and gives those that were due
     /// meanwhile; under another rate, it counts on from where it was.
     ///
     /// ```

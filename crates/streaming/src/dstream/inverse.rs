@@ -300,9 +300,10 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         let combine = functions.clone();
         let batches = self.child("reduce_by_key", site, move |r, _| {
             let functions = combine.clone();
-            Ok(r.reduce_by_key_at(site, move |a, b| functions.0(a, b), n).hashed_at(site, "reduce_by_key", n))
+            Ok(r.reduce_by_key_hashed_at(site, move |a, b| functions.0(a, b), n))
         });
-        let batches = batches.cache();
+        // One copy: what it was shuffled from is let go.
+        batches.op.keep_as(Rdd::local_checkpoint);
         let batches = Arc::new(Batches { stream: batches.op.clone(), held: Mutex::default() });
         let (parent, state) = (batches.stream.clone(), store.clone());
         let op = batched(&parent, kind, site, slide, window + slide, &store, move |t| {

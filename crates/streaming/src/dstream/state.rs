@@ -129,6 +129,9 @@ impl<K: Key, V: Wire, S: Wire, E: Data> StateSpec<K, V, S, E> {
     /// [`State::is_timing_out`] says so. What it returns is emitted, after what the records of the batch emitted; then the
     /// key is gone. Such a call can neither update nor remove the state. A key with a record in this very batch stays.
     ///
+    /// In Spark keys time out only in batches that are checkpointed, every tenth unless set; a program that depends on it
+    /// sets `spark.compat.timeoutsAtCheckpoints`.
+    ///
     /// Costs what records and keys that are due cost, not what all keys do. A call that leaves the state as it is counts as
     /// a touch; it clones the state, so that the batch can be undone.
     ///
@@ -329,7 +332,9 @@ impl<K: Data, V: Data> DStream<(K, V)> {
             store.set_volatile();
         }
         let (parent, state) = (self.op.clone(), store.clone());
-        let op = self.stateful("map_with_state", site, &store, false, move |t| {
+        let are_late = self.ssc.spark_context().conf().value(keys::COMPAT_TIMEOUTS_AT_CHECKPOINTS).unwrap_or(false);
+        let op = self.stateful("map_with_state", site, &store, false, move |meta, t| {
+            let is_time = !are_late || meta.is_checkpointed_at(t);
             let Some(a) = state.attempt(t) else { return Ok(None) };
             state.seed(a)?;
             let emitted: Arc<Vec<OnceLock<Emitted<E>>>> = Arc::new(cells(state.partitions()));
@@ -338,7 +343,9 @@ impl<K: Data, V: Data> DStream<(K, V)> {
                 store.apply(p, a, &out[p], |part| {
                     let mut emitted = map_partition(part, flow, a.time, site, &*each)?;
                     at(site);
-                    expire(part, a.time, &mut emitted)?;
+                    if is_time {
+                        expire(part, a.time, &mut emitted)?;
+                    }
                     Ok(emitted)
                 })
             });
@@ -369,14 +376,14 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         site: Site,
         store: &Store<K, S>,
         is_view: bool,
-        compute: impl Fn(Time) -> Result<Option<Rdd<E>>> + Send + Sync + 'static,
+        compute: impl Fn(&StreamMeta, Time) -> Result<Option<Rdd<E>>> + Send + Sync + 'static,
     ) -> Arc<StreamOp<E>>
     where
         K: Key,
     {
         let meta =
             StreamMeta::new(kind, site, self.slide_duration()).parent(&self.op).stateful(Arc::new(store.clone()));
-        StreamOp::new(if is_view { meta.view() } else { meta }, compute)
+        StreamOp::knowing(if is_view { meta.view() } else { meta }, compute)
     }
 }
 

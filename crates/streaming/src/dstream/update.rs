@@ -252,7 +252,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         let store = self.store(kind, site, options.partitions);
         store.set_initial(options.initial);
         let (parent, state) = (self.op.clone(), store.clone());
-        let op = self.stateful(kind, site, &store, true, move |t| {
+        let op = self.stateful(kind, site, &store, true, move |_, t| {
             let Some(a) = state.attempt(t) else { return Ok(None) };
             let input = parent.rdd(t)?;
             if !state.has_begun(input.is_some()) {

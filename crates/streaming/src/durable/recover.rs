@@ -482,7 +482,8 @@ fn restore_inputs(
         let wanted = |t: &Time| *t > reach_from || unfinished.contains(t) || aside.contains(t);
         let restore = |(t, (_, plan)): (&Time, &(Position, BatchPlan))| {
             let Some(p) = plan.inputs.iter().find(|i| i.input == *id) else { return Ok(()) };
-            let said = PlannedInput { records: p.records, description: p.description.clone(), plan: p.plan.clone() };
+            let (description, plan) = (p.description.clone(), p.plan.clone());
+            let said = PlannedInput { records: p.records, description, bytes: None, plan };
             input.restore(*t, said).map_err(|e| format!("input {id}, batch {t}: {e}"))
         };
         // The last plan before the checkpoint need not be among those the log still has: it is said in its place.

@@ -3,7 +3,7 @@ mod ids;
 mod node;
 
 pub(crate) use ids::{Ids, assign};
-pub(crate) use node::{IdCell, Job, Output, StreamMeta, StreamNode, StreamOp, spread_remember};
+pub(crate) use node::{IdCell, Job, Output, StreamMeta, StreamNode, StreamOp, spread_remember, ten_seconds_of};
 
 use crate::{GraphError, dstream::Skips, input::InputNode};
 use std::{

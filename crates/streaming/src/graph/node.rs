@@ -11,6 +11,11 @@ use std::{
 use winterbourne_base::{Duration, Time};
 use winterbourne_engine::{Data, Rdd, Result, Site};
 
+/// Spark's default interval between checkpoints: as many slides as make ten seconds.
+pub(crate) fn ten_seconds_of(slide: Duration) -> Duration {
+    slide * 10_000u64.div_ceil(slide.as_millis())
+}
+
 /// The work of one output operation in one batch.
 pub(crate) type Job = Box<dyn FnMut() -> Result<()> + Send>;
 
@@ -117,6 +122,18 @@ impl StreamMeta {
     pub(crate) fn checkpoint_every(&self) -> Option<Duration> {
         self.checkpoint.get().copied()
     }
+    /// How often its state is to be checkpointed. Spark's default is ten batches for
+    /// `map_with_state`.
+    pub(crate) fn checkpoint_interval(&self) -> Duration {
+        self.checkpoint_every().unwrap_or_else(|| match self.kind {
+            "map_with_state" => self.slide * 10,
+            _ => ten_seconds_of(self.slide),
+        })
+    }
+    /// Whether Spark would checkpoint it in the batch of t.
+    pub(crate) fn is_checkpointed_at(&self, t: Time) -> bool {
+        t > self.zero() && (t - self.zero()).is_multiple_of(self.checkpoint_interval())
+    }
     /// A view of state: computed in its own batch if anybody may ask later.
     pub(crate) fn view(mut self) -> Self {
         self.is_view = true;
@@ -163,7 +180,7 @@ pub(crate) trait StreamNode: Send + Sync {
     fn clear(&self);
 }
 
-type Compute<T> = Box<dyn Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync>;
+type Compute<T> = Box<dyn Fn(&StreamMeta, Time) -> Result<Option<Rdd<T>>> + Send + Sync>;
 type KeepAs<T> = Arc<dyn Fn(Rdd<T>) -> Rdd<T> + Send + Sync>;
 /// The one generic node: its closure from time to RDD, and the memo.
 pub(crate) struct StreamOp<T: Data> {
@@ -193,6 +210,13 @@ impl<T: Data> StreamOp<T> {
     pub(crate) fn new(
         meta: StreamMeta,
         compute: impl Fn(Time) -> Result<Option<Rdd<T>>> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Self::knowing(meta, move |_, t| compute(t))
+    }
+    /// One whose function is told of the node.
+    pub(crate) fn knowing(
+        meta: StreamMeta,
+        compute: impl Fn(&StreamMeta, Time) -> Result<Option<Rdd<T>>> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let memo = Memo { rdds: BTreeMap::new(), begun: 0, forgotten: Time::default() };
         let (memo, kept) = (Mutex::new(memo), Mutex::new(Kept::Not));
@@ -254,7 +278,7 @@ impl<T: Data> StreamOp<T> {
             }
             memo.begun
         };
-        let made = (self.compute)(t)?;
+        let made = (self.compute)(&self.meta, t)?;
         let made = made.map(|rdd| self.keep(rdd));
         let mut memo = self.memo();
         // SUBTLE: another thread may look back (`slice`) while the batch loop works. Who comes first is remembered; what

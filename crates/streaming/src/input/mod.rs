@@ -7,15 +7,15 @@
 //! [`plan`]: Input::plan
 //! [`read`]: Input::read
 mod constant;
-mod estimator;
 mod files;
 mod node;
 mod queue;
 mod rate;
 mod receiver;
+#[cfg(unix)]
+mod tail;
 
 pub(crate) use constant::ConstantInput;
-pub use estimator::RateEstimator;
 pub use files::{FileCounts, FileStreamOptions, StreamFile};
 pub(crate) use node::{InputNode, Measured, PlannedInput, add_input};
 pub(crate) use queue::QueueInput;
@@ -23,7 +23,11 @@ pub use queue::{QueueOptions, RddQueue};
 pub(crate) use rate::RateInput;
 pub(crate) use receiver::ReceiverInput;
 
-use crate::{durable::Durable, receive::ReceiverInfo};
+use crate::{
+    durable::Durable,
+    rate::{Allowance, Limit},
+    receive::ReceiverInfo,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use winterbourne_base::{Clock, Duration, Time};
 use winterbourne_engine::{BoxError, Data, Rdd, SparkContext};
@@ -35,6 +39,9 @@ pub struct Tick {
     pub time: Time,
     /// No later batch is waiting: what is here now belongs to this one. Otherwise only what came until `time` does.
     pub latest: bool,
+    /// The most that it may hold of this input. What there is more waits for the next batch, and is told by
+    /// [`lag`](Input::lag).
+    pub limit: Limit,
 }
 
 /// What belongs to a batch.
@@ -59,7 +66,7 @@ pub enum Supply {
     Ended,
 }
 
-/// How a batch went, for an input that adapts to it.
+/// How a batch went, for an input that wants to know. What a batch may hold follows by itself: see [`Tick::limit`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct BatchMeasure {
@@ -110,14 +117,15 @@ pub type ReceiverWatch = Box<dyn Fn() -> ReceiverInfo + Send + Sync>;
 /// ```
 /// use winterbourne_streaming::*;
 /// use winterbourne_engine::{Rdd, SparkContext};
-/// /// The numbers 0, 1, 2, …, ten a batch.
+/// /// The numbers 0, 1, 2, …, as many as the batches keep up with.
 /// struct Numbers { next: u64 }
 /// impl Input<u64> for Numbers {
 ///     type Plan = (u64, u64);
-///     fn plan(&mut self, _tick: &Tick) -> Result<Option<Planned<(u64, u64)>>, BoxError> {
-///         let range = (self.next, self.next + 10);
+///     fn plan(&mut self, tick: &Tick) -> Result<Option<Planned<(u64, u64)>>, BoxError> {
+///         let n = tick.limit.records.unwrap_or(1_000);
+///         let range = (self.next, self.next + n);
 ///         self.next = range.1;
-///         Ok(Some(Planned { plan: range, records: Some(10), description: format!("{range:?}") }))
+///         Ok(Some(Planned { plan: range, records: Some(n), description: format!("{range:?}") }))
 ///     }
 ///     fn read(&mut self, sc: &SparkContext, plan: &(u64, u64)) -> Result<Rdd<u64>, BoxError> {
 ///         Ok(sc.range(plan.0..plan.1, 2))
@@ -145,8 +153,18 @@ pub trait Input<T: Data>: Send + 'static {
     /// # Errors
     /// Fails the batch, which is then tried again.
     fn read(&mut self, sc: &SparkContext, plan: &Self::Plan) -> Result<Rdd<T>, BoxError>;
-    /// A batch is done; `settle` follows. For back-pressure: an input may plan less from now on. Not told of batches that
-    /// failed, or that ran once more after they had been set aside.
+    /// The bytes of a plan's records, where they are known before they are read: batches are limited in bytes too, then.
+    fn bytes(&self, plan: &Self::Plan) -> Option<u64> {
+        let _ = plan;
+        None
+    }
+    /// What the batches keep up with from now on: for inputs that take in records between the batches. Told before `start`,
+    /// and after every batch that changed it. One that asks its source in `plan` has all it needs in [`Tick::limit`].
+    fn allow(&mut self, allowance: &Allowance) {
+        let _ = allowance;
+    }
+    /// A batch is done; `settle` follows. Not told of batches that failed, or that ran once more after they had been set
+    /// aside.
     fn measured(&mut self, batch: &BatchMeasure) {
         let _ = batch;
     }
@@ -159,7 +177,8 @@ pub trait Input<T: Data>: Send + 'static {
     fn retire(&mut self, plan: Self::Plan) {
         drop(plan);
     }
-    /// How far it is behind its source, for listeners: asked after `plan`, and again when the batch is done.
+    /// How far it is behind its source, for listeners and [`Health`](crate::Health): asked after `plan`, and again when the
+    /// batch is done.
     fn lag(&self) -> Vec<InputLag> {
         Vec::new()
     }

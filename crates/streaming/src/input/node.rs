@@ -4,6 +4,7 @@ use crate::{
     DStream, StreamingContext,
     durable::Durable,
     graph::{StreamMeta, StreamOp},
+    rate::{Backpressure, Limit, Sample, Throttle},
     receive::ReceiverInfo,
 };
 use serde::de::DeserializeOwned;
@@ -19,6 +20,8 @@ use winterbourne_engine::{BoxError, Data, Error, Rdd, Result, Site, SparkContext
 pub(crate) struct PlannedInput {
     pub(crate) records: Option<u64>,
     pub(crate) description: String,
+    /// As far as the input knows before it reads.
+    pub(crate) bytes: Option<u64>,
     /// Encoded, where a log keeps it.
     pub(crate) plan: Vec<u8>,
 }
@@ -74,6 +77,9 @@ struct Desk<T: Data, I: Input<T>> {
     planned: BTreeMap<Time, Known<I::Plan>>,
     /// Plans are logged.
     durable: bool,
+    throttle: Throttle,
+    /// It was said that the input gives more than it may.
+    excess_told: bool,
     /// Settled, but a restart could ask for them.
     retained: BTreeMap<Time, I::Plan>,
     /// The last plan, encoded.
@@ -82,6 +88,15 @@ struct Desk<T: Data, I: Input<T>> {
     sc: SparkContext,
 }
 impl<T: Data, I: Input<T>> Desk<T, I> {
+    /// What was planned is in no other batch, so it stays; but whoever set the maximum wants to know.
+    fn check(&mut self, most: Limit, records: u64, bytes: u64) {
+        if !most.fits(records, bytes) && !std::mem::replace(&mut self.excess_told, true) {
+            tracing::warn!(
+                "an input planned {records} record(s), {bytes} byte(s) for a batch that may hold {most:?} of it: it does \
+                 not look at Tick::limit, or cannot divide them; said once"
+            );
+        }
+    }
     fn go_on_after(&mut self, plan: &I::Plan) -> Result<(), BoxError> {
         if failpoint::seeded("inputs.position-not-restored") { Ok(()) } else { self.input.restore(plan) }
     }
@@ -111,7 +126,9 @@ impl<T: Data, I: Input<T>> Node<T, I> {
 }
 impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
     fn start(&self) -> Result<(), BoxError> {
-        self.desk().input.start()
+        let desk = &mut *self.desk();
+        desk.input.allow(&desk.throttle.allowance());
+        desk.input.start()
     }
     fn recoverable(&self) -> Result<(), String> {
         self.desk().input.recoverable()
@@ -155,10 +172,14 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
         if let Some(known) = desk.planned.get(&tick.time) {
             return Ok(known.said.clone());
         }
-        let planned = desk.input.plan(tick).map_err(Error::from)?;
+        let most = tick.limit;
+        let limit = desk.throttle.next().min(most);
+        let planned = desk.input.plan(&Tick { limit, ..*tick }).map_err(Error::from)?;
         let (plan, said) = match planned {
             Some(Planned { plan, records, description }) => {
-                let mut said = PlannedInput { records, description, plan: Vec::new() };
+                let bytes = desk.input.bytes(&plan);
+                desk.check(most, records.unwrap_or(0), bytes.unwrap_or(0));
+                let mut said = PlannedInput { records, description, bytes, plan: Vec::new() };
                 if desk.durable {
                     said.plan = postcard::to_allocvec(&plan).map_err(|e| Error::from(BoxError::from(e)))?;
                     desk.last = Some(said.plan.clone());
@@ -175,6 +196,13 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
         let Some(Known { said: Some(said), .. }) = desk.planned.get(&t) else { return };
         let records = said.records.unwrap_or(0);
         let Measured { done_us, processing_us, delay_us } = *batch;
+        let sample = Sample { done_us, records, processing_us, scheduling_delay_us: delay_us };
+        let before = desk.throttle.allowance();
+        desk.throttle.measured(sample, said.bytes.unwrap_or(0));
+        let allowance = desk.throttle.allowance();
+        if allowance != before {
+            quietly("be told of the allowance after", t, || desk.input.allow(&allowance));
+        }
         let measure = BatchMeasure { time: t, records, done_us, processing_us, scheduling_delay_us: delay_us };
         quietly("take the measure of", t, || desk.input.measured(&measure));
     }
@@ -252,11 +280,17 @@ pub(crate) fn add_input<T: Data, I: Input<T>>(
     mut input: I,
 ) -> DStream<T> {
     input.interval(ssc.batch_duration());
+    let settings = Backpressure::of(ssc.spark_context().conf()).unwrap_or_else(|e| {
+        ssc.graph().wrong(site, e.to_string());
+        None
+    });
     let watch = input.receiver();
     let desk = Desk {
         input,
         planned: BTreeMap::new(),
         durable: false,
+        throttle: Throttle::new(ssc.batch_duration(), settings),
+        excess_told: false,
         retained: BTreeMap::new(),
         last: None,
         aside: BTreeMap::new(),

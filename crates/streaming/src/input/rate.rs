@@ -1,5 +1,5 @@
 //! Numbers at a steady rate: a source that needs nothing outside of the program.
-use super::{Input, Planned, Tick};
+use super::{Input, InputLag, Planned, Tick};
 use serde::{Deserialize, Serialize};
 use winterbourne_base::{Duration, Time};
 use winterbourne_engine::{BoxError, Rdd, SparkContext};
@@ -11,6 +11,8 @@ pub(crate) struct RateInput {
     /// Since when numbers are due, how many were by then, and the next number.
     since: Option<(Time, u64)>,
     next: u64,
+    /// Due, and in no batch yet.
+    behind: u64,
 }
 
 /// The numbers `from..to`, and what says how many are due later.
@@ -26,7 +28,7 @@ pub(crate) struct Due {
 
 impl RateInput {
     pub(crate) fn new(per_second: u64) -> Self {
-        RateInput { per_second, batch: Duration::ZERO, since: None, next: 0 }
+        RateInput { per_second, batch: Duration::ZERO, since: None, next: 0, behind: 0 }
     }
 }
 impl Input<u64> for RateInput {
@@ -39,7 +41,9 @@ impl Input<u64> for RateInput {
         let passed = tick.time.as_millis().saturating_sub(since.as_millis());
         let due = u128::from(self.per_second) * u128::from(passed) / 1000;
         // 2^64 numbers are enough for anybody.
-        let to = before.saturating_add(u64::try_from(due).unwrap_or(u64::MAX)).max(self.next);
+        let all = before.saturating_add(u64::try_from(due).unwrap_or(u64::MAX)).max(self.next);
+        let to = all.min(self.next.saturating_add(tick.limit.records.unwrap_or(u64::MAX)));
+        self.behind = all - to;
         let from = std::mem::replace(&mut self.next, to);
         let time = tick.time.as_millis();
         let plan = Due { from, to, since: (since.as_millis(), before), per_second: self.per_second, time };
@@ -47,6 +51,9 @@ impl Input<u64> for RateInput {
     }
     fn read(&mut self, sc: &SparkContext, plan: &Due) -> Result<Rdd<u64>, BoxError> {
         Ok(sc.range(plan.from..plan.to, sc.default_parallelism()))
+    }
+    fn lag(&self) -> Vec<InputLag> {
+        vec![InputLag { part: "numbers".into(), records: self.behind, newest: None }]
     }
     fn restore(&mut self, plan: &Due) -> Result<(), BoxError> {
         self.next = plan.to;

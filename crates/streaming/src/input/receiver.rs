@@ -1,8 +1,8 @@
 //! Receivers as inputs: the blocks received until a tick are what belongs to its batch.
-use super::{BatchMeasure, Input, Planned, ReceiverWatch, Supply, Tick};
+use super::{Input, Planned, ReceiverWatch, Supply, Tick};
 use crate::{
     durable::Durable,
-    rate::Sample,
+    rate::Allowance,
     receive::{BlockId, Content, Gone, Logged, ReceiverStream},
 };
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ impl<T: Data> Input<T> for ReceiverInput<T> {
         Ok(self.stream.start()?)
     }
     fn plan(&mut self, tick: &Tick) -> Result<Option<Planned<Self::Plan>>, BoxError> {
-        let blocks = self.stream.allocate(tick.time, tick.latest)?;
+        let blocks = self.stream.allocate(tick.time, tick.latest, tick.limit)?;
         let records = blocks.iter().map(|b| b.records).sum();
         let description = format!("{} block(s)", blocks.len());
         let plan = Allotment {
@@ -107,9 +107,11 @@ impl<T: Data> Input<T> for ReceiverInput<T> {
         }
         Ok(rdd(sc, self.site, found))
     }
-    fn measured(&mut self, batch: &BatchMeasure) {
-        let BatchMeasure { records, done_us, processing_us, scheduling_delay_us, .. } = *batch;
-        self.stream.measured(Sample { done_us, records, processing_us, scheduling_delay_us });
+    fn bytes(&self, plan: &Allotment) -> Option<u64> {
+        Some(self.stream.bytes_of(plan.numbers()))
+    }
+    fn allow(&mut self, allowance: &Allowance) {
+        self.stream.allow(allowance);
     }
     fn settle(&mut self, plan: Allotment) {
         self.stream.release(&plan.numbers().map(|n| self.id(n)).collect::<Vec<_>>());

@@ -35,13 +35,6 @@ impl Limiter {
         Self { records, bytes, last: None, queue: VecDeque::new(), next_ticket: 0 }
     }
 
-    /// From now on so many records per second, at least one; none is no limit. Those who wait should look again.
-    pub(crate) fn set_rate(&mut self, records: Option<u64>, nanos: u64) {
-        self.advance(nanos);
-        self.records.rate = records.map(|rate| rate.max(1));
-        self.records.cap(self.queue.front().map_or(0, |(_, load)| load.records));
-    }
-
     pub(crate) fn rate(&self) -> Option<u64> {
         self.records.rate
     }
@@ -199,20 +192,6 @@ mod tests {
         let ticket = limiter.queue(load);
         assert!(!limiter.enter_queued(ticket, 999 * MS));
         assert!(limiter.enter_queued(ticket, 1_000 * MS));
-    }
-
-    #[test]
-    fn a_new_rate_counts_at_once_also_for_those_who_wait() {
-        let mut limiter = Limiter::new(Some(1), None);
-        assert!(!limiter.enter(records(1_000), 0));
-        let ticket = limiter.queue(records(1_000));
-        limiter.set_rate(Some(1_000), 1_000 * MS);
-        assert_eq!(limiter.wait_nanos(ticket), Some(999 * MS));
-        limiter.set_rate(None, 1_000 * MS);
-        assert!(limiter.enter_queued(ticket, 1_000 * MS));
-        assert!(!limiter.limits());
-        limiter.set_rate(Some(0), 1_000 * MS);
-        assert_eq!(limiter.rate(), Some(1));
     }
 
     #[test]

@@ -48,6 +48,18 @@ impl Pid {
         Self { interval_us: interval.as_millis() as f64 * 1_000.0, gains, latest: None }
     }
 
+    /// Whether it has seen no batch yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.latest.is_none()
+    }
+
+    /// The rate that was made of its last one: what it compares the next batch with.
+    pub(crate) fn in_force(&mut self, rate: f64) {
+        if let Some(latest) = &mut self.latest {
+            latest.rate = rate;
+        }
+    }
+
     /// The rate from now on, in records per second, if the batch says something: it had records, and is later than the
     /// one before. The first one only tells how fast records are processed.
     pub(crate) fn rate_after(&mut self, batch: Sample) -> Option<f64> {
@@ -144,58 +156,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    /// A source that offers `offer` records per second to batches that can process `capacity` per second, both
-    /// by the number of the batch. How late the batches from `from` on begin, in intervals, and their records.
-    fn plant(
-        interval_ms: u64,
-        batches: u64,
-        from: u64,
-        offer: impl Fn(u64) -> f64,
-        capacity: impl Fn(u64) -> f64,
-    ) -> (Vec<f64>, Vec<u64>) {
-        let interval_us = interval_ms as f64 * 1_000.0;
-        let mut pid = Pid::new(milliseconds(interval_ms), DEFAULT);
-        let (mut rate, mut free_at, mut carry) = (f64::MAX, 0.0f64, 0.0);
-        let (mut delays, mut sizes) = (Vec::new(), Vec::new());
-        for i in 1..=batches {
-            let tick = i as f64 * interval_us;
-            let due = carry + offer(i).min(rate) * interval_ms as f64 / 1_000.0;
-            let records = due.floor();
-            carry = due - records;
-            let begin = free_at.max(tick);
-            let processing = records / capacity(i) * SECOND;
-            free_at = begin + processing;
-            if i >= from {
-                delays.push((begin - tick) / interval_us);
-                sizes.push(records as u64);
-            }
-            let measured = Sample {
-                done_us: free_at as u64 + i,
-                records: records as u64,
-                processing_us: processing as u64,
-                scheduling_delay_us: (begin - tick) as u64,
-            };
-            rate = pid.rate_after(measured).unwrap_or(rate);
-        }
-        (delays, sizes)
-    }
-
-    fn settles(name: &str, (delays, sizes): (Vec<f64>, Vec<u64>), least: u64) {
-        assert!(delays.iter().all(|late| *late < 1.0), "{name}: batches begin late, in intervals: {delays:?}");
-        assert!(sizes.iter().sum::<u64>() >= least * sizes.len() as u64, "{name}: too little is processed: {sizes:?}");
-    }
-
-    #[test]
-    fn plants_settle_and_go_on_processing() {
-        let step = |i: u64| if i < 50 { 500.0 } else { 3_000.0 };
-        settles("a step from half the capacity to three times of it", plant(1_000, 200, 100, step, |_| 1_000.0), 800);
-        let halved = |i: u64| if i < 50 { 1_000.0 } else { 500.0 };
-        settles("half the capacity in mid-run", plant(1_000, 200, 100, |_| 900.0, halved), 400);
-        let back = |i: u64| if (50..100).contains(&i) { 500.0 } else { 1_000.0 };
-        settles("and back", plant(1_000, 300, 200, |_| 900.0, back), 800);
-        settles("five records a second", plant(1_000, 200, 100, |_| 50.0, |_| 5.0), 4);
-        settles("batches of a millisecond", plant(1, 2_000, 1_000, |_| 300_000.0, |_| 100_000.0), 80);
     }
 }

@@ -10,6 +10,7 @@ use winterbourne_base::{Duration, Time};
 use winterbourne_engine::CHUNK;
 
 use super::{BlockId, BlockMeta};
+use crate::rate::Limit;
 
 /// The records of a block, in order, in pieces that are shared and never change.
 pub(super) type Parts<T> = Vec<Arc<Vec<T>>>;
@@ -26,6 +27,10 @@ pub(super) struct Buffer<T> {
     stream: usize,
     block_interval: Duration,
     batch: Duration,
+    /// Records of a block at which it is cut, boundary or not, so that a batch can have some of what waits.
+    block_records: u64,
+    /// What a block never holds more of, but for records that are to be durable together, or a single one.
+    most: Limit,
     open: Open<T>,
     /// Cut, not allocated yet.
     waiting: VecDeque<Block<T>>,
@@ -65,6 +70,8 @@ impl<T> Buffer<T> {
             stream,
             block_interval,
             batch,
+            block_records: u64::MAX,
+            most: Limit::NONE,
             open: Open::new(),
             waiting: VecDeque::new(),
             allocated: BTreeMap::new(),
@@ -75,15 +82,46 @@ impl<T> Buffer<T> {
         }
     }
 
+    /// No block is to hold more than this.
+    pub(super) fn bound(mut self, most: Limit) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// From now on blocks are cut at so many records.
+    pub(super) fn cut_at_records(&mut self, n: u64) {
+        self.block_records = n.max(1);
+    }
+
     /// A record arrives.
     pub(super) fn push(&mut self, record: T, bytes: u64, now: Time) {
         self.open_at(now, 1, bytes);
         self.open.tail.push(record);
         self.open.end_full_tail();
+        self.cut_if_long();
     }
 
-    /// Records arrive together; they stay in one block.
-    pub(super) fn push_all(&mut self, records: Vec<T>, bytes: u64, now: Time) {
+    /// Records arrive together; they stay in one block, unless a block is not to hold so many.
+    pub(super) fn push_all(&mut self, records: Vec<T>, mut bytes: u64, now: Time) {
+        let mut n = records.len() as u64;
+        let by_bytes = self.most.bytes.map_or(1, |most| bytes.div_ceil(most.max(1)));
+        let most = self.most.records.map_or(self.block_records, |most| most.min(self.block_records));
+        let piece = most.min(n.div_ceil(by_bytes.max(1))).max(1);
+        if n <= piece {
+            self.push_whole(records, bytes, now);
+            return self.cut_if_long();
+        }
+        let mut records = records.into_iter();
+        while n > 0 {
+            let few = n.min(piece);
+            let share = u64::try_from(u128::from(bytes) * u128::from(few) / u128::from(n)).unwrap_or(bytes);
+            self.push_whole(records.by_ref().take(few as usize).collect(), share, now);
+            self.cut_if_long();
+            (n, bytes) = (n - few, bytes - share);
+        }
+    }
+
+    fn push_whole(&mut self, records: Vec<T>, bytes: u64, now: Time) {
         self.open_at(now, records.len() as u64, bytes);
         if records.len() >= SMALL {
             self.open.end_tail();
@@ -98,7 +136,7 @@ impl<T> Buffer<T> {
     pub(super) fn push_alone(&mut self, records: Vec<T>, bytes: u64, now: Time) -> u64 {
         self.cut_if_due(now);
         self.cut(self.open.due);
-        self.push_all(records, bytes, now);
+        self.push_whole(records, bytes, now);
         self.cut(self.open.due);
         self.next_number - 1
     }
@@ -113,6 +151,29 @@ impl<T> Buffer<T> {
         let belongs = |block: &Block<T>| latest || block.parts.is_none() || block.meta.cut_at <= tick;
         let end = self.waiting.partition_point(belongs);
         end.checked_sub(1).map_or(0, |last| self.waiting[last].meta.id.number + 1)
+    }
+
+    /// The number behind the waiting blocks before this one that a batch may hold, from the first on. If it may hold
+    /// anything, the first fits: a block is not divided.
+    pub(super) fn within(&self, before: u64, limit: Limit) -> u64 {
+        let (mut end, mut records, mut bytes) = (0, 0, 0);
+        if limit.is_zero() {
+            return end;
+        }
+        for block in self.waiting.iter().take_while(|block| block.meta.id.number < before) {
+            records += block.meta.records;
+            bytes += block.meta.bytes;
+            if end > 0 && !limit.fits(records, bytes) {
+                break;
+            }
+            end = block.meta.id.number + 1;
+        }
+        end
+    }
+
+    /// The bytes of these, as far as they are allocated.
+    pub(super) fn bytes_of(&self, numbers: impl IntoIterator<Item = u64>) -> u64 {
+        numbers.into_iter().filter_map(|number| self.allocated.get(&number)).map(|block| block.meta.bytes).sum()
     }
 
     /// Allocates the waiting blocks before this number, in order.
@@ -208,6 +269,9 @@ impl<T> Buffer<T> {
     /// Makes the open buffer one that records of `now` belong into.
     fn open_at(&mut self, now: Time, records: u64, bytes: u64) {
         self.cut_if_due(now);
+        if self.open.records > 0 && !self.most.fits(self.open.records + records, self.open.bytes + bytes) {
+            self.cut(self.open.due);
+        }
         if self.open.records == 0 {
             self.open.due = self.boundary_after(now);
         }
@@ -219,6 +283,12 @@ impl<T> Buffer<T> {
     /// A timer would have cut at the boundary. Nothing came since, so cutting now makes the same block.
     fn cut_if_due(&mut self, now: Time) {
         if self.open.due <= now {
+            self.cut(self.open.due);
+        }
+    }
+
+    fn cut_if_long(&mut self) {
+        if self.open.records >= self.block_records {
             self.cut(self.open.due);
         }
     }
@@ -424,5 +494,36 @@ mod tests {
         assert!(buffer.read(7).is_none(), "its records are not in memory");
         assert_eq!(blocks(&mut buffer, 2_000, true), [(1_200, vec![1])]);
         assert_eq!(buffer.next_to_allocate(), 10);
+    }
+
+    #[test]
+    fn no_block_holds_more_than_it_may_and_a_batch_takes_what_fits() {
+        let mut buffer = buffer().bound(Limit { records: Some(4), bytes: Some(40) });
+        buffer.push_all((0..10).collect(), 50, at(1));
+        buffer.push_all(vec![10, 11, 12], 15, at(1));
+        buffer.push(13, 39, at(1));
+        buffer.push(14, 90, at(1));
+        let before = buffer.cut_for(at(500), true);
+        let sizes = |buffer: &mut Buffer<u64>, limit: Limit| {
+            let end = buffer.within(before, limit);
+            buffer.take(end).iter().map(|meta| (meta.records, meta.bytes)).collect::<Vec<_>>()
+        };
+        let records = |n| Limit { records: Some(n), bytes: None };
+        assert_eq!(sizes(&mut buffer, records(0)), []);
+        assert_eq!(sizes(&mut buffer, records(9)), [(4, 20), (4, 20)]);
+        assert_eq!(sizes(&mut buffer, records(1)), [(2, 10)], "a block is not divided");
+        assert_eq!(buffer.bytes_of([0, 1, 7]), 40);
+        assert_eq!(sizes(&mut buffer, Limit { records: None, bytes: Some(60) }), [(3, 15), (1, 39)]);
+        assert_eq!(sizes(&mut buffer, Limit::NONE), [(1, 90)]);
+    }
+
+    #[test]
+    fn long_blocks_are_cut_before_their_time() {
+        let mut buffer = buffer();
+        buffer.cut_at_records(2);
+        (0..3).for_each(|n| buffer.push(n, 8, at(1)));
+        buffer.push_all(vec![3, 4, 5], 24, at(2));
+        let expect: [(u64, Vec<u64>); 4] = [(200, vec![0, 1]), (200, vec![2, 3, 4]), (200, vec![5]), (0, vec![])];
+        assert_eq!(blocks(&mut buffer, 500, true), expect[..3]);
     }
 }

@@ -35,9 +35,12 @@ pub struct ReceiverInfo {
     pub lost_records: u64,
     /// How often a `store` had to wait because `spark.streaming.receiver.bufferSize` was reached.
     pub waits: u64,
-    /// The most records per second that it may take in now; none is no limit. Changes under back-pressure.
+    /// How often a `store` had to wait because batches did not keep up: of a full buffer, or of back-pressure.
+    pub stalls: u64,
+    /// The most records per second that it may take in now; none is no limit. Under back-pressure, what batches keep up
+    /// with.
     pub rate_limit: Option<u64>,
-    /// How often a `store` had to wait because of a rate.
+    /// How often a `store` had to wait because of a rate, or of back-pressure.
     pub rate_waits: u64,
 }
 

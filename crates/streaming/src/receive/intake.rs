@@ -12,13 +12,12 @@ use crate::rate::Load;
 ///
 /// Records of one thread stay in the order in which they were stored.
 ///
-/// *Waiting.* While the stream holds `spark.streaming.receiver.bufferSize` bytes, the `store` methods block until a
-/// batch is done with some of them, or until the receiver is told to stop; those who wait are served in order. What is
-/// larger than the bound by itself is taken when nothing else is held.
+/// *Waiting.* While the stream holds `spark.streaming.receiver.bufferSize` bytes, or under back-pressure twice of what a
+/// batch can process, the `store` methods block until a batch is done with some of it, or until the receiver is told to
+/// stop; those who wait are served in order. What is larger than the bound by itself is taken when nothing else is held.
 ///
-/// *Rates.* They also block until `spark.streaming.receiver.maxRate`, `spark.streaming.receiver.maxByteRate` and, under
-/// back-pressure, the estimated rate allow it. Records that are stored together come in together, when as many as they are
-/// may have come since.
+/// *Rates.* They also block until `spark.streaming.receiver.maxRate` and `spark.streaming.receiver.maxByteRate` allow it.
+/// Records that are stored together come in together, when as many as they are may have come since.
 #[derive(Clone)]
 pub struct Intake<T: Data> {
     pub(super) stream: Arc<ReceiverStream<T>>,
@@ -82,7 +81,8 @@ impl<T: Data> Intake<T> {
         self.stream.put(self.run, load(1, bytes), |buffer, bytes, now| buffer.push(record, bytes, now))
     }
 
-    /// Stores records, estimated at `size_of::<T>()` bytes each, in one block. Large vectors are not copied.
+    /// Stores records, estimated at `size_of::<T>()` bytes each, in one block unless that would be more than a batch can
+    /// have. Large vectors that stay whole are not copied.
     ///
     /// # Errors
     ///

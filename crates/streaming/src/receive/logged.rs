@@ -24,6 +24,7 @@ use super::intake::{Stopped, StoreError};
 use super::stream::ReceiverStream;
 use super::{BlockId, BlockMeta};
 use crate::durable::{InputLog, NotWritten, Peer, Stored};
+use crate::rate::{Limit, Load};
 
 /// The pause after the first failed attempt to write; each further one is twice as long.
 const FIRST_PAUSE: Duration = milliseconds(100);
@@ -160,15 +161,17 @@ impl<T: Data> ReceiverStream<T> {
 
     /// The blocks that belong to the batch of `tick`, in order; durable where there is a log. If it is the `latest` batch
     /// (none later waits to be planned), that is everything received so far; otherwise what was received before `tick`.
+    /// What is more than `limit` waits.
     ///
     /// # Errors
     ///
     /// The log did not take them. Nothing is allocated; they belong to the next call's.
-    pub(crate) fn allocate(&self, tick: Time, latest: bool) -> Result<Vec<BlockMeta>, NotWritten> {
+    pub(crate) fn allocate(&self, tick: Time, latest: bool, limit: Limit) -> Result<Vec<BlockMeta>, NotWritten> {
         let Some(log) = self.writing_log() else {
             let mut state = self.lock();
             let before = state.buffer.cut_for(tick, latest);
-            return Ok(state.buffer.take(before));
+            let end = state.buffer.within(before, limit);
+            return Ok(state.buffer.take(end));
         };
         let prepared = || self.lock().prepared.take().filter(|(t, _)| *t == tick);
         let mine = prepared().or_else(|| {
@@ -177,10 +180,11 @@ impl<T: Data> ReceiverStream<T> {
             prepared()
         });
         let before = mine.map_or(Ok(0), |(_, done)| done)?;
-        if let Some(last) = self.last_written(before) {
+        let end = self.lock().buffer.within(before, limit);
+        if let Some(last) = self.last_written(end) {
             log.sync_to(last)?;
         }
-        Ok(self.lock().buffer.take(before))
+        Ok(self.lock().buffer.take(end))
     }
 
     /// One more than the number of the last block that was allocated.
@@ -318,7 +322,8 @@ impl<T: Data> ReceiverStream<T> {
             let mut state = self.lock();
             let block = state.buffer.withdraw(number);
             if let Some(block) = &block {
-                state.room.leave(block.meta.bytes);
+                let BlockMeta { records, bytes, .. } = block.meta;
+                state.room.leave(Load { records, bytes });
                 state.records -= block.meta.records;
             }
             block

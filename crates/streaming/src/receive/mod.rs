@@ -18,8 +18,9 @@
 //! `spark.streaming.receiver.bufferSize`: at the bound the receiver blocks in `store` until a batch is done. `spark.streaming.blockQueueSize` is accepted and
 //! bounds nothing: there is no queue between cutting a block and keeping it, and bytes say more than blocks do.
 //!
-//! *Rates.* A store first waits until the rate allows it (`rate::Limiter`), then for room. Under back-pressure whoever makes
-//! batches says how they went, and the rate follows (`rate::Pid`).
+//! *Rates.* A store first waits until the maximum rate allows it (`rate::Limiter`), then for room. Under back-pressure whoever
+//! makes batches says what they keep up with; twice of what a batch may hold is then all that is held at any time, so that a
+//! source goes at the pace at which batches are done.
 //!
 //! INVARIANT: nothing here knows a graph, a batch or an RDD; whoever allocates blocks decides what they belong to.
 
@@ -51,7 +52,7 @@ pub use info::{ReceiverEvent, ReceiverInfo, ReceiverState};
 pub use intake::{Intake, Stopped, StoreError, Tolerated};
 pub(crate) use logged::{Content, Logged};
 pub use receiver::Receiver;
-pub(crate) use setup::{Backpressure, Settings, Setup};
+pub(crate) use setup::{Settings, Setup};
 pub use socket::SocketReceiver;
 pub(crate) use stream::ReceiverStream;
 

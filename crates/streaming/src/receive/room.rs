@@ -1,18 +1,24 @@
-//! [`Room`]: whether more bytes may come in. A plain value: it refuses to block, to know records, and to keep time.
+//! [`Room`]: whether more records and bytes may come in. A plain value: it refuses to block and to keep time.
 
 use std::collections::VecDeque;
 
 use winterbourne_engine::MemoryHold;
 
+use crate::rate::{Limit, Load};
+
 /// The memory budget is told of changes as large as this.
 const TOLD: u64 = 64 << 10;
 
-/// The bytes a stream holds, their bound, and who waits for some to leave.
+/// What a stream holds, its bounds, and who waits for some to leave. What a batch holds that is not done counts.
 ///
-/// INVARIANT: `held` exceeds `bound` only by a single entry larger than the bound, which came in alone.
+/// INVARIANT: `held` exceeds a bound only by a single entry larger than that, which came in alone, or until what came in
+/// under a larger bound has left.
 pub(super) struct Room {
+    /// Of bytes: fixed.
     bound: u64,
-    held: u64,
+    /// Of both: follows the batches.
+    limit: Limit,
+    held: Load,
     /// Tickets of those who wait, first come first served: otherwise small entries would keep a large one out for ever.
     queue: VecDeque<u64>,
     next_ticket: u64,
@@ -22,7 +28,18 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(bound: u64) -> Self {
-        Self { bound, held: 0, queue: VecDeque::new(), next_ticket: 0, hold: None }
+        let held = Load { records: 0, bytes: 0 };
+        Self { bound, limit: Limit::NONE, held, queue: VecDeque::new(), next_ticket: 0, hold: None }
+    }
+
+    /// From now on no more than this; those who wait should look again.
+    pub(super) fn set_limit(&mut self, limit: Limit) {
+        self.limit = limit;
+    }
+
+    /// Whether it is memory that is short, for so many bytes more, and not the limit.
+    pub(super) fn is_full(&self, bytes: u64) -> bool {
+        self.held.bytes.checked_add(bytes).is_none_or(|after| after > self.bound)
     }
 
     /// From now on what is held counts here too.
@@ -33,19 +50,20 @@ impl Room {
 
     fn tell(&mut self) {
         if let Some(hold) = &mut self.hold
-            && (self.held == 0 || self.held.abs_diff(hold.bytes()) >= TOLD)
+            && (self.held.bytes == 0 || self.held.bytes.abs_diff(hold.bytes()) >= TOLD)
         {
-            hold.set(self.held);
+            hold.set(self.held.bytes);
         }
     }
 
+    /// Bytes.
     pub(super) fn held(&self) -> u64 {
-        self.held
+        self.held.bytes
     }
 
-    /// Lets `bytes` in if they fit and nobody waits; otherwise the caller must queue.
-    pub(super) fn enter(&mut self, bytes: u64) -> bool {
-        self.queue.is_empty() && self.admit(bytes)
+    /// Lets the load in if it fits and nobody waits; otherwise the caller must queue.
+    pub(super) fn enter(&mut self, load: Load) -> bool {
+        self.queue.is_empty() && self.admit(load)
     }
 
     /// A ticket: the right to come in after everybody who holds an earlier one.
@@ -56,9 +74,9 @@ impl Room {
         ticket
     }
 
-    /// Lets the holder of the ticket in, with `bytes`, if it is their turn and they fit; then the ticket is used up.
-    pub(super) fn enter_queued(&mut self, ticket: u64, bytes: u64) -> bool {
-        let entered = self.queue.front() == Some(&ticket) && self.admit(bytes);
+    /// Lets the holder of the ticket in, with the load, if it is their turn and it fits; then the ticket is used up.
+    pub(super) fn enter_queued(&mut self, ticket: u64, load: Load) -> bool {
+        let entered = self.queue.front() == Some(&ticket) && self.admit(load);
         if entered {
             self.queue.pop_front();
         }
@@ -70,8 +88,10 @@ impl Room {
         self.queue.retain(|waiting| *waiting != ticket);
     }
 
-    pub(super) fn leave(&mut self, bytes: u64) {
-        self.held = self.held.saturating_sub(bytes);
+    pub(super) fn leave(&mut self, load: Load) {
+        let Load { records, bytes } = &mut self.held;
+        *records = records.saturating_sub(load.records);
+        *bytes = bytes.saturating_sub(load.bytes);
         self.tell();
     }
 
@@ -79,13 +99,16 @@ impl Room {
         !self.queue.is_empty()
     }
 
-    fn admit(&mut self, bytes: u64) -> bool {
-        let after = self.held.checked_add(bytes).filter(|after| self.held == 0 || *after <= self.bound);
-        if let Some(after) = after {
-            self.held = after;
+    fn admit(&mut self, load: Load) -> bool {
+        let is_empty = self.held.bytes == 0 && self.held.records == 0;
+        let (records, bytes) = (self.held.records.checked_add(load.records), self.held.bytes.checked_add(load.bytes));
+        let (Some(records), Some(bytes)) = (records, bytes) else { return false };
+        let fits = is_empty || (bytes <= self.bound && self.limit.fits(records, bytes));
+        if fits {
+            self.held = Load { records, bytes };
             self.tell();
         }
-        after.is_some()
+        fits
     }
 }
 
@@ -94,9 +117,13 @@ mod tests {
     use super::*;
     use winterbourne_engine::MemoryUse;
 
+    fn bytes(bytes: u64) -> Load {
+        Load { records: 1, bytes }
+    }
+
     #[test]
     fn takes_what_fits_and_one_that_never_would() {
-        for (held, bytes, expect) in [
+        for (held, more, expect) in [
             (0, 10, true),
             (0, 11, true),
             (0, u64::MAX, true),
@@ -108,8 +135,8 @@ mod tests {
             (1, u64::MAX, false),
         ] {
             let mut room = Room::new(10);
-            assert!(held == 0 || room.enter(held));
-            assert_eq!(room.enter(bytes), expect, "{held} {bytes}");
+            assert!(held == 0 || room.enter(bytes(held)));
+            assert_eq!(room.enter(bytes(more)), expect, "{held} {more}");
         }
     }
 
@@ -120,14 +147,14 @@ mod tests {
         let counted = || sc.memory_status().used_by(MemoryUse::Received);
         let mut room = Room::new(1 << 20);
         room.count(sc.hold_memory(MemoryUse::Received));
-        assert!(room.enter(100));
+        assert!(room.enter(bytes(100)));
         assert_eq!(counted(), 0, "a little is not worth it");
-        assert!(room.enter(TOLD));
+        assert!(room.enter(bytes(TOLD)));
         assert_eq!(counted(), TOLD + 100);
-        room.leave(TOLD);
-        room.leave(100);
+        room.leave(bytes(TOLD));
+        room.leave(bytes(100));
         assert_eq!(counted(), 0);
-        assert!(room.enter(2 * TOLD));
+        assert!(room.enter(bytes(2 * TOLD)));
         drop(room);
         assert_eq!(counted(), 0);
     }
@@ -135,14 +162,14 @@ mod tests {
     #[test]
     fn serves_in_order_even_if_a_later_one_would_fit() {
         let mut room = Room::new(10);
-        assert!(room.enter(8));
+        assert!(room.enter(bytes(8)));
         let (large, small) = (room.queue(), room.queue());
-        assert!(!room.enter(1), "somebody waits");
-        assert!(!room.enter_queued(small, 1), "not their turn");
-        assert!(!room.enter_queued(large, 9));
-        room.leave(8);
-        assert!(room.enter_queued(large, 9));
-        assert!(room.enter_queued(small, 1));
+        assert!(!room.enter(bytes(1)), "somebody waits");
+        assert!(!room.enter_queued(small, bytes(1)), "not their turn");
+        assert!(!room.enter_queued(large, bytes(9)));
+        room.leave(bytes(8));
+        assert!(room.enter_queued(large, bytes(9)));
+        assert!(room.enter_queued(small, bytes(1)));
         assert!(!room.is_awaited());
         assert_eq!(room.held(), 10);
     }
@@ -150,10 +177,26 @@ mod tests {
     #[test]
     fn one_who_gives_up_blocks_nobody() {
         let mut room = Room::new(10);
-        assert!(room.enter(10));
+        assert!(room.enter(bytes(10)));
         let (first, second) = (room.queue(), room.queue());
-        room.leave(5);
+        room.leave(bytes(5));
         room.give_up(first);
-        assert!(room.enter_queued(second, 5));
+        assert!(room.enter_queued(second, bytes(5)));
+    }
+
+    #[test]
+    fn a_limit_counts_records_and_bytes_of_everything_that_is_not_done() {
+        let load = |records, bytes| Load { records, bytes };
+        let mut room = Room::new(1_000);
+        room.set_limit(Limit { records: Some(10), bytes: Some(100) });
+        assert!(room.enter(load(25, 5)), "alone");
+        assert!(!room.enter(load(1, 1)));
+        room.leave(load(25, 5));
+        assert!(room.enter(load(4, 50)) && !room.enter(load(7, 1)) && !room.enter(load(1, 51)));
+        assert!(!room.is_full(51) && room.is_full(951));
+        let ticket = room.queue();
+        room.set_limit(Limit::NONE);
+        assert!(!room.enter(load(1, 51)), "somebody waits");
+        assert!(room.enter_queued(ticket, load(7, 51)));
     }
 }

@@ -8,7 +8,7 @@ use winterbourne_base::time::milliseconds;
 use winterbourne_base::{Clock, Duration, SparkConf};
 
 use super::ReceiverEvent;
-use crate::rate::Gains;
+use crate::rate::Limit;
 
 /// The surroundings of one receiver stream.
 pub(crate) struct Setup {
@@ -33,8 +33,8 @@ pub(crate) struct Settings {
     /// Records per second that are never exceeded.
     pub(crate) max_rate: Option<u64>,
     pub(crate) max_byte_rate: Option<u64>,
-    /// What back-pressure starts from, where it is on.
-    pub(crate) backpressure: Option<Backpressure>,
+    /// What a batch never holds more of.
+    pub(crate) most: Limit,
     pub(crate) restart_delay: Duration,
     /// The longest record, in bytes.
     pub(crate) max_record: usize,
@@ -56,7 +56,10 @@ impl Settings {
             buffer_bytes: conf.value(keys::RECEIVER_BUFFER_SIZE)?.0,
             max_rate: conf.value(keys::RECEIVER_MAX_RATE)?,
             max_byte_rate: conf.value(keys::RECEIVER_MAX_BYTE_RATE)?.map(|bytes| bytes.0),
-            backpressure: Backpressure::of(conf)?,
+            most: Limit {
+                records: conf.value(keys::BATCH_MAX_RECORDS)?,
+                bytes: conf.value(keys::BATCH_MAX_BYTES)?.map(|bytes| bytes.0),
+            },
             restart_delay: conf.value(keys::RECEIVER_RESTART_DELAY)?,
             max_frame: conf.value(keys::RAW_MAX_BLOCK_SIZE)?.0,
             max_record: conf.value(keys::RECEIVER_MAX_LINE)?.as_usize(),
@@ -64,41 +67,6 @@ impl Settings {
             wants_log: conf.value(keys::RECEIVER_WAL_ENABLE)? == Some(true),
             log_attempts: conf.value(keys::RECEIVER_WAL_MAX_FAILURES)?,
         })
-    }
-
-    /// Until a batch was measured.
-    pub(crate) fn initial_rate(&self) -> Option<u64> {
-        self.bounded(self.backpressure.and_then(|b| b.initial_rate))
-    }
-
-    /// A rate, but never more than the maximum.
-    pub(crate) fn bounded(&self, rate: Option<u64>) -> Option<u64> {
-        rate.into_iter().chain(self.max_rate).min()
-    }
-}
-
-/// How the rate follows the batches.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Backpressure {
-    /// Records per second.
-    pub(crate) initial_rate: Option<u64>,
-    pub(crate) gains: Gains,
-}
-
-impl Backpressure {
-    pub(crate) fn of(conf: &SparkConf) -> Result<Option<Self>, ConfError> {
-        // The only estimator is pid; the registry refuses others.
-        let _: String = conf.value(keys::BACKPRESSURE_RATE_ESTIMATOR)?;
-        let settings = Self {
-            initial_rate: conf.value(keys::BACKPRESSURE_INITIAL_RATE)?,
-            gains: Gains {
-                proportional: conf.value(keys::PID_PROPORTIONAL)?,
-                integral: conf.value(keys::PID_INTEGRAL)?,
-                derived: conf.value(keys::PID_DERIVED)?,
-                min_rate: conf.value(keys::PID_MIN_RATE)?,
-            },
-        };
-        Ok(conf.value(keys::BACKPRESSURE_ENABLED)?.then_some(settings))
     }
 }
 

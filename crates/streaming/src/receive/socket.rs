@@ -147,6 +147,47 @@ mod tests {
         assert!(error.ends_with("4 bytes of an unfinished line are dropped"), "{error}");
     }
 
+    /// Counts what the threads of this test program allocate, each for itself.
+    struct Counting;
+    thread_local! {
+        static ALLOCATIONS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+    // SAFETY: every call is handed on to the system's allocator as it came; the count has no destructor and allocates nothing.
+    unsafe impl std::alloc::GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: std::alloc::Layout) -> *mut u8 {
+            ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+            // SAFETY: the caller keeps the contract of `alloc`.
+            unsafe { std::alloc::System.alloc(layout) }
+        }
+        unsafe fn dealloc(&self, at: *mut u8, layout: std::alloc::Layout) {
+            // SAFETY: the caller keeps the contract of `dealloc`.
+            unsafe { std::alloc::System.dealloc(at, layout) }
+        }
+    }
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
+
+    /// Allocations of the receiver's thread while it takes in so many lines of 100 bytes.
+    fn allocations(lines: usize) -> u64 {
+        let rig = Rig::new();
+        let receiver = SocketReceiver::text("example", 9);
+        let stream = rig.stream(receiver.clone());
+        let text = ("x".repeat(99) + "\n").repeat(lines);
+        let mut source = text.as_bytes();
+        let before = ALLOCATIONS.get();
+        // The end of the connection is an error, as it is to be opened again.
+        drop(receiver.read(&mut source, &stream.intake()));
+        let n = ALLOCATIONS.get() - before;
+        assert_eq!(rig.take(&stream).len(), lines);
+        n
+    }
+    #[test]
+    fn taking_in_lines_allocates_by_the_buffer_and_not_by_the_line() {
+        let (few, many) = (allocations(20_000), allocations(120_000));
+        let each = (many - few) as f64 / 100_000.0;
+        assert!(each < 0.02, "{each} allocations a line of 100 bytes");
+    }
+
     #[test]
     fn a_huge_line_is_dropped_and_later_lines_arrive() {
         let rig = Rig::set(&[(keys::RECEIVER_MAX_LINE.name(), "100k")]);

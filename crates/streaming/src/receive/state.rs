@@ -13,7 +13,7 @@ use super::room::Room;
 use super::supervisor::Supervisor;
 use super::{Receiver, ReceiverInfo, Setup};
 use crate::durable::{InputLog, NotWritten};
-use crate::rate::{Limiter, Pid};
+use crate::rate::Limiter;
 
 /// What a receiver wants done when it is told to stop.
 pub(super) type Hook = Box<dyn FnOnce() + Send>;
@@ -31,11 +31,11 @@ pub(super) struct State<T: Data> {
     pub(super) run: u64,
     /// Those of the current run.
     pub(super) hooks: Vec<Hook>,
-    /// INVARIANT: holds the bytes of everything of `buffer` that is in memory.
+    /// INVARIANT: holds everything of `buffer` that is in memory.
     pub(super) room: Room,
     pub(super) limiter: Limiter,
-    /// Under back-pressure.
-    pub(super) pid: Option<Pid>,
+    /// Records per second that the batches keep up with, under back-pressure.
+    pub(super) allowed: Option<u64>,
     pub(super) buffer: Buffer<T>,
     /// The write-ahead log, where there is a checkpoint directory.
     pub(super) log: Option<InputLog>,
@@ -52,6 +52,7 @@ pub(super) struct State<T: Data> {
     pub(super) records: u64,
     pub(super) waits: u64,
     pub(super) rate_waits: u64,
+    pub(super) stalls: u64,
     pub(super) invalid_utf8: u64,
     pub(super) oversized: u64,
     pub(super) undecodable: u64,
@@ -70,9 +71,9 @@ impl<T: Data> State<T> {
             run: 0,
             hooks: Vec::new(),
             room: Room::new(settings.buffer_bytes),
-            limiter: Limiter::new(settings.initial_rate(), settings.max_byte_rate),
-            pid: settings.backpressure.map(|b| Pid::new(setup.batch, b.gains)),
-            buffer: Buffer::new(setup.id, settings.block_interval, setup.batch),
+            limiter: Limiter::new(settings.max_rate, settings.max_byte_rate),
+            allowed: None,
+            buffer: Buffer::new(setup.id, settings.block_interval, setup.batch).bound(settings.most),
             log: None,
             ledger: Ledger::default(),
             prepared: None,
@@ -83,6 +84,7 @@ impl<T: Data> State<T> {
             records: 0,
             waits: 0,
             rate_waits: 0,
+            stalls: 0,
             invalid_utf8: 0,
             oversized: 0,
             undecodable: 0,
@@ -111,7 +113,8 @@ impl<T: Data> State<T> {
             undecodable: self.undecodable,
             lost_records: self.lost_records,
             waits: self.waits,
-            rate_limit: self.limiter.rate(),
+            stalls: self.stalls,
+            rate_limit: self.limiter.rate().into_iter().chain(self.allowed).min(),
             rate_waits: self.rate_waits,
         }
     }

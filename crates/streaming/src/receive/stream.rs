@@ -20,10 +20,14 @@ use super::run;
 use super::state::{Hook, State};
 use super::supervisor::{Decision, Event, Next, Tell};
 use super::{
-    BlockId, Intake, Receiver, ReceiverEvent, ReceiverInfo, ReceiverState, Settings, Setup, Stopped, Tolerated,
+    BlockId, BlockMeta, Intake, Receiver, ReceiverEvent, ReceiverInfo, ReceiverState, Settings, Setup, Stopped,
+    Tolerated,
 };
 use crate::durable::InputLog;
-use crate::rate::{Load, Sample};
+use crate::rate::{Allowance, Limit, Load};
+
+/// Blocks of a batch that holds all that it may.
+const BLOCKS: u64 = 8;
 
 /// One receiver input stream.
 ///
@@ -81,7 +85,10 @@ impl<T: Data> ReceiverStream<T> {
             let released = state.buffer.release(ids);
             // What came from the log was never let in.
             let in_memory = released.iter().filter(|block| block.parts.is_some());
-            in_memory.for_each(|block| state.room.leave(block.meta.bytes));
+            in_memory.for_each(|block| {
+                let BlockMeta { records, bytes, .. } = block.meta;
+                state.room.leave(Load { records, bytes });
+            });
             (released, state.room.is_awaited())
         };
         if awaited {
@@ -90,18 +97,29 @@ impl<T: Data> ReceiverStream<T> {
         drop(released);
     }
 
-    /// A batch with records of this stream is done: under back-pressure the rate follows.
-    pub(crate) fn measured(&self, batch: Sample) {
+    /// What the batches keep up with. One batch's worth may wait while another one is processed; blocks are cut so that
+    /// several make a batch.
+    pub(crate) fn allow(&self, allowance: &Allowance) {
+        let seconds = self.setup.batch.as_millis() as f64 / 1_000.0;
+        let batch = |rate: f64| (rate * seconds).ceil().max(1.0) as u64;
         let awaited = {
             let mut state = self.lock();
-            let Some(rate) = state.pid.as_mut().and_then(|pid| pid.rate_after(batch)) else { return };
-            let rate = self.settings().bounded(Some(rate as u64));
-            state.limiter.set_rate(rate, self.setup.clock.nanos());
-            state.limiter.is_awaited()
+            let records = allowance.records_per_s.map(batch);
+            let twice = |n: u64| n.saturating_mul(2);
+            let bytes = allowance.bytes_per_s.map(batch);
+            state.room.set_limit(Limit { records: records.map(twice), bytes: bytes.map(twice) });
+            state.buffer.cut_at_records(records.map_or(u64::MAX, |n| n.div_ceil(BLOCKS)));
+            state.allowed = allowance.records_per_s.map(|rate| (rate as u64).max(1));
+            state.room.is_awaited()
         };
         if awaited {
             self.changed.ring();
         }
+    }
+
+    /// The bytes of allocated blocks.
+    pub(crate) fn bytes_of(&self, numbers: impl IntoIterator<Item = u64>) -> u64 {
+        self.lock().buffer.bytes_of(numbers)
     }
 
     /// How many records were received and are not allocated.
@@ -190,8 +208,8 @@ impl<T: Data> ReceiverStream<T> {
             state = self.wait_for_rate(state, run, load)?;
             now = self.setup.clock.now();
         }
-        if !state.room.enter(bytes) {
-            state = self.wait_for_room(state, run, bytes)?;
+        if !state.room.enter(load) {
+            state = self.wait_for_room(state, run, load)?;
             now = self.setup.clock.now();
         }
         let State { buffer, records, log, .. } = &mut *state;
@@ -206,9 +224,13 @@ impl<T: Data> ReceiverStream<T> {
         &'a self,
         mut state: MutexGuard<'a, State<T>>,
         run: u64,
-        bytes: u64,
+        load: Load,
     ) -> Result<MutexGuard<'a, State<T>>, Stopped> {
-        state.waits += 1;
+        state.stalls += 1;
+        match state.room.is_full(load.bytes) {
+            true => state.waits += 1,
+            false => state.rate_waits += 1,
+        }
         let ticket = state.room.queue();
         loop {
             let seen = self.changed.count();
@@ -219,7 +241,7 @@ impl<T: Data> ReceiverStream<T> {
             if over {
                 state.room.give_up(ticket);
             }
-            if over || state.room.enter_queued(ticket, bytes) {
+            if over || state.room.enter_queued(ticket, load) {
                 // The next in the queue may fit too.
                 if state.room.is_awaited() {
                     self.changed.ring();

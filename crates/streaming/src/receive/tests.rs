@@ -16,6 +16,8 @@ use winterbourne_base::time::{milliseconds, seconds};
 use winterbourne_base::{Clock, ManualClock, SparkConf, SystemClock, Time};
 use winterbourne_engine::{BoxError, Data, Wire};
 
+use crate::rate::Limit;
+
 use super::{BlockId, Content, Intake, Receiver, ReceiverEvent, ReceiverState, ReceiverStream, Settings, Setup};
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,7 +79,8 @@ impl Rig {
 
     /// Everything received and not taken yet; released at once.
     pub(super) fn take<T: Data>(&self, stream: &ReceiverStream<T>) -> Vec<T> {
-        let ids: Vec<BlockId> = stream.allocate(self.clock.now(), true).unwrap().iter().map(|block| block.id).collect();
+        let ids: Vec<BlockId> =
+            stream.allocate(self.clock.now(), true, Limit::NONE).unwrap().iter().map(|block| block.id).collect();
         let records = read(stream, &ids).concat();
         stream.release(&ids);
         records

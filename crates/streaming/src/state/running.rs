@@ -4,16 +4,39 @@
 //! anew. Each entering and leaving rounds once where values are floating-point numbers; after n of either, the value is
 //! off by at most about n times the rounding of the largest sum on the way. [`Part::begin_anew`] sets the error back.
 use super::Part;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::num::NonZeroU32;
 use winterbourne_base::Time;
-use winterbourne_engine::{Flow, Hashed, Key, Result, Wire};
+use winterbourne_engine::{self as engine, Flow, Hashed, Key, Wire};
 
 /// A key's value in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Running<V> {
     pub(crate) value: V,
     /// How many of the batches in the window have the key.
-    pub(crate) batches: u32,
+    batches: Batches,
+}
+impl<V> Running<V> {
+    fn new(value: V, batches: u32) -> Self {
+        Running { value, batches: Batches(NonZeroU32::MIN.saturating_add(batches)) }
+    }
+    pub(crate) fn batches(&self) -> u32 {
+        self.batches.0.get() - 1
+    }
+}
+/// A number, kept as the one after it and written as it is: so no value at all has a bit pattern to spare, and a slot of
+/// the state is 32 bytes instead of 64 where key and value are numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Batches(NonZeroU32);
+impl Serialize for Batches {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u32(self.0.get() - 1)
+    }
+}
+impl<'de> Deserialize<'de> for Batches {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Batches(NonZeroU32::MIN.saturating_add(u32::deserialize(from)?)))
+    }
 }
 
 impl<K: Key, V: Wire> Part<K, Running<V>> {
@@ -22,7 +45,7 @@ impl<K: Key, V: Wire> Part<K, Running<V>> {
         flow: Flow<Hashed<K, V>>,
         now: Time,
         mut next: impl FnMut(Option<&Running<V>>, V) -> Option<Running<V>>,
-    ) -> Result<()> {
+    ) -> engine::Result<()> {
         let mut slots = Vec::new();
         flow.each(|rows| {
             let rows = rows.as_slice();
@@ -36,31 +59,34 @@ impl<K: Key, V: Wire> Part<K, Running<V>> {
         })
     }
     /// Adds a batch, one record for each of its keys.
-    pub(crate) fn enter(&mut self, flow: Flow<Hashed<K, V>>, now: Time, f: &impl Fn(V, V) -> V) -> Result<()> {
+    pub(crate) fn enter(&mut self, flow: Flow<Hashed<K, V>>, now: Time, f: &impl Fn(V, V) -> V) -> engine::Result<()> {
         self.each(flow, now, |old, v| {
             Some(match old {
-                Some(Running { value, batches }) if *batches > 0 => {
-                    Running { value: f(value.clone(), v), batches: batches + 1 }
-                }
-                _ => Running { value: v, batches: 1 },
+                Some(old) if old.batches() > 0 => Running::new(f(old.value.clone(), v), old.batches() + 1),
+                _ => Running::new(v, 1),
             })
         })
     }
     /// Takes a batch away that was added.
-    pub(crate) fn leave(&mut self, flow: Flow<Hashed<K, V>>, now: Time, inverse: &impl Fn(V, V) -> V) -> Result<()> {
+    pub(crate) fn leave(
+        &mut self,
+        flow: Flow<Hashed<K, V>>,
+        now: Time,
+        inverse: &impl Fn(V, V) -> V,
+    ) -> engine::Result<()> {
         self.each(flow, now, |old, v| {
-            let Running { value, batches } = old.filter(|old| old.batches > 0)?;
-            Some(Running { value: inverse(value.clone(), v), batches: batches - 1 })
+            let old = old.filter(|old| old.batches() > 0)?;
+            Some(Running::new(inverse(old.value.clone(), v), old.batches() - 1))
         })
     }
     /// Makes the values of all keys from these batches, which are all that the window has, after what left it has left. A
     /// key with none of them keeps its value.
     pub(crate) fn begin_anew(
         &mut self,
-        batches: impl Iterator<Item = Result<Flow<Hashed<K, V>>>>,
+        batches: impl Iterator<Item = engine::Result<Flow<Hashed<K, V>>>>,
         now: Time,
         f: &impl Fn(V, V) -> V,
-    ) -> Result<()> {
+    ) -> engine::Result<()> {
         let mut sums: Vec<Option<Running<V>>> = Vec::new();
         let mut slots = Vec::new();
         for flow in batches {
@@ -71,10 +97,11 @@ impl<K: Key, V: Wire> Part<K, Running<V>> {
                 for (row, &i) in rows.iter().zip(&slots) {
                     let sum = &mut sums[i as usize];
                     *sum = Some(match sum.take() {
-                        Some(Running { value, batches }) => {
-                            Running { value: f(value, row.value.clone()), batches: batches + 1 }
+                        Some(old) => {
+                            let batches = old.batches() + 1;
+                            Running::new(f(old.value, row.value.clone()), batches)
                         }
-                        None => Running { value: row.value.clone(), batches: 1 },
+                        None => Running::new(row.value.clone(), 1),
                     });
                 }
                 Ok(())
@@ -84,7 +111,7 @@ impl<K: Key, V: Wire> Part<K, Running<V>> {
         for (sum, i) in sums.into_iter().zip(0..) {
             let new = match (sum, self.get(i)) {
                 (Some(sum), _) => sum,
-                (None, Some(Running { value, batches: 1.. })) => Running { value: value.clone(), batches: 0 },
+                (None, Some(old)) if old.batches() > 0 => Running::new(old.value.clone(), 0),
                 _ => continue,
             };
             self.state(i, now).replace(Some(new));
@@ -95,7 +122,7 @@ impl<K: Key, V: Wire> Part<K, Running<V>> {
     pub(crate) fn drop_empty(&mut self, now: Time, keep: &(impl Fn(&K, &V) -> bool + ?Sized)) {
         for at in 0..self.changes.old.len() {
             let i = self.changes.old[at].0;
-            if self.get(i).is_some_and(|Running { value, batches }| *batches == 0 && !keep(self.key(i), value)) {
+            if self.get(i).is_some_and(|old| old.batches() == 0 && !keep(self.key(i), &old.value)) {
                 self.state(i, now).replace(None);
             }
         }
@@ -132,10 +159,10 @@ mod tests {
                 part.enter(rows(v), now, &|a, b| a + b).unwrap();
             }
             part.commit();
-            let Running { value, batches } = part.get(0).unwrap();
-            assert_eq!(*batches as usize, window.len());
+            let state = part.get(0).unwrap();
+            assert_eq!(state.batches() as usize, window.len());
             let exact: f64 = window.iter().sum();
-            worst = worst.max((value - exact).abs() / rounding);
+            worst = worst.max((state.value - exact).abs() / rounding);
         }
         worst
     }

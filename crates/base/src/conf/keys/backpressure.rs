@@ -5,12 +5,14 @@ use crate::conf::{Entry, Group, Key, Rule, Unit};
 keys! {
     "Back-pressure";
 
-    /// Whether receivers are slowed down to what the batches can process.
-    BACKPRESSURE_ENABLED: bool = "spark.streaming.backpressure.enabled" { default: Some("false") }
+    /// Whether batches take in no more than they can process: receivers are slowed down, other inputs plan less. Starts
+    /// carefully.
+    BACKPRESSURE_ENABLED: bool = "spark.streaming.backpressure.enabled" { default: Some("true") }
 
-    /// The most records per second and receiver until batches have been measured; zero or less for no limit.
+    /// Records per second of each input until batches have been measured.
     BACKPRESSURE_INITIAL_RATE: Option<u64> = "spark.streaming.backpressure.initialRate" {
-        rule: Rule::Limit, unit: Unit::Of("records/s"), unset: "`spark.streaming.receiver.maxRate`"
+        rule: Rule::Limit, unit: Unit::Of("records/s"), unset: "a careful start: 100 records and 1 MiB for the first batch, or for each second of its interval; then at \
+                    most ten times what one has held"
     }
 
     /// How the rate is estimated from the finished batches.

@@ -1,6 +1,6 @@
 //! Keys of the life of a batch: running, failing, remembering, stopping.
 
-use crate::conf::{Entry, Group, Key, Rule, Unit};
+use crate::conf::{Bytes, Entry, Group, Key, Rule, Unit};
 use crate::time::Duration;
 
 keys! {
@@ -23,9 +23,29 @@ keys! {
         default: Some("hold"), rule: Rule::OneOf(&["hold", "skip", "stop"])
     }
 
-    /// Batches that may wait for the running one before ticks are coalesced.
+    /// Batches that may wait for the running one. What happens beyond that, `spark.streaming.batch.onOverload` says.
     BATCH_MAX_QUEUED: usize = "spark.streaming.batch.maxQueued" {
-        default: Some("8"), rule: Rule::Positive, unit: Unit::Of("batches")
+        default: Some("2"), rule: Rule::Positive, unit: Unit::Of("batches")
+    }
+
+    /// What happens when more batches wait than may: the oldest waiting ticks are coalesced, so that their data goes to the
+    /// next batch; or intake is blocked: every tick gets its batch, but every other one takes nothing in until the queue is
+    /// short again.
+    BATCH_ON_OVERLOAD: String = "spark.streaming.batch.onOverload" {
+        default: Some("coalesce"), rule: Rule::OneOf(&["coalesce", "block"])
+    }
+
+    /// The most records that a batch takes, of all its inputs together that count theirs before they are read. Never exceeded,
+    /// but for records that a receiver stored to be durable together, and that are more by themselves: such a group has a
+    /// batch for itself. Zero or less for no limit.
+    BATCH_MAX_RECORDS: Option<u64> = "spark.streaming.batch.maxRecords" {
+        rule: Rule::Limit, unit: Unit::Of("records"), unset: "no limit"
+    }
+
+    /// The most bytes that a batch takes, of all its inputs together that know theirs before they are read. Never exceeded,
+    /// but for a single record or group that is larger by itself.
+    BATCH_MAX_BYTES: Option<Bytes> = "spark.streaming.batch.maxBytes" {
+        rule: Rule::Positive, unset: "no limit"
     }
 
     /// Directory for the batch log, state and checkpoints, applied when the context is created.
@@ -59,6 +79,10 @@ keys! {
     WINDOW_RECOMPUTE_EVERY: u64 = "spark.streaming.window.recomputeEvery" {
         default: Some("1000"), unit: Unit::Of("slides")
     }
+
+    /// Whether keys of `map_with_state` time out as late as in Spark: only in batches in which the stream is checkpointed
+    /// there, every tenth unless its `checkpoint` says otherwise. Else in the first batch in which they are due.
+    COMPAT_TIMEOUTS_AT_CHECKPOINTS: bool = "spark.compat.timeoutsAtCheckpoints" { default: Some("false") }
 
     /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
     UNPERSIST: bool = "spark.streaming.unpersist" { no_effect: super::LATER, default: Some("true") }

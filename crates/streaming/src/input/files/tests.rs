@@ -2,6 +2,7 @@
 //! beside a dull twin.
 use super::{input::*, options::*, version::*};
 use crate::input::{Input, Supply, Tick};
+use crate::rate::Limit;
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,7 +68,7 @@ fn options() -> FileStreamOptions {
     FileStreamOptions::default()
 }
 fn plan(input: &mut FileInput<Text>, second: u64) -> FilePlan {
-    input.plan(&Tick { time: t(second), latest: true }).unwrap().unwrap().plan
+    input.plan(&Tick { time: t(second), latest: true, limit: Limit::NONE }).unwrap().unwrap().plan
 }
 /// The names of a plan.
 fn names(plan: &FilePlan) -> Vec<&str> {
@@ -371,7 +372,7 @@ fn a_directory_that_stands_still_is_listed_once_a_second() {
     let (mut input, _) = input(&scratch, options());
     input.start().unwrap();
     let mut batch = |ms: u64| {
-        let tick = Tick { time: t(10) + milliseconds(ms), latest: true };
+        let tick = Tick { time: t(10) + milliseconds(ms), latest: true, limit: Limit::NONE };
         input.plan(&tick).unwrap().unwrap().plan.files.len()
     };
     // What a coarse clock, or a file system that keeps no such time, does: names come and the time stays.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use std::collections::VecDeque;
 
 use super::{Rig, Script, at, idle, read};
+use crate::rate::Limit;
 use crate::receive::{BlockId, Intake};
 use winterbourne_base::Clock;
 use winterbourne_base::conf::keys;
@@ -59,7 +60,7 @@ proptest! {
                 }
                 Op::Tick(back, latest) => {
                     let tick = now.floor(seconds(1)) - seconds(back);
-                    let metas = stream.allocate(tick, latest).unwrap();
+                    let metas = stream.allocate(tick, latest, Limit::NONE).unwrap();
                     let ids: Vec<BlockId> = metas.iter().map(|meta| meta.id).collect();
                     let mut expect = Vec::new();
                     while let Some((record, came)) = waiting.front() && (latest || *came < tick) {

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver as Channel, TryRecvError, channel};
 
 use super::{Rig, Script, at, next};
-use crate::rate::Sample;
+use crate::rate::{Allowance, Limit};
 use crate::receive::{Intake, Receiver, ReceiverState};
 use winterbourne_base::conf::keys;
 
@@ -80,39 +80,38 @@ fn bytes_have_a_maximum_of_their_own() {
     assert!(stream.join(None));
 }
 
-/// Batches that process 100 records in a second; the maximum still counts.
-#[test]
-fn under_back_pressure_the_rate_follows_the_batches() {
-    let on = (keys::BACKPRESSURE_ENABLED.name(), "true");
-    let rig = Rig::set(&[on, (keys::BACKPRESSURE_INITIAL_RATE.name(), "10"), (keys::RECEIVER_MAX_RATE.name(), "150")]);
-    let (receiver, seen) = counting();
-    let stream = rig.start(receiver);
-    let measure = |done_ms: u64, records, processing_ms: u64| {
-        let (done_us, processing_us) = (done_ms * 1_000, processing_ms * 1_000);
-        stream.measured(Sample { done_us, records, processing_us, scheduling_delay_us: 0 });
-        stream.info().rate_limit
-    };
-    rig.clock.await_waiting(1);
-    assert_eq!(measure(1_000, 100, 1_000), Some(10), "the first only measures");
-    assert_eq!(measure(2_000, 100, 1_000), Some(100));
-    assert_eq!(measure(3_000, 100, 200), Some(150));
-    assert_eq!(measure(4_000, 0, 200), Some(150));
-    assert_eq!(measure(5_000, 1, 10_000), Some(1), "the floor");
-    // Who waits since the rate was 10 gets what is due at the new one.
-    assert_eq!(seen.try_recv(), Err(TryRecvError::Empty));
-    rig.clock.await_waiting(1);
-    rig.clock.set(at(11_000));
-    assert_eq!(next(&seen, 1), [0]);
-    stream.stop();
-    assert!(stream.join(None));
+/// What batches keep up with: 10 records, or as many as each case says.
+fn allowance(records_per_s: f64) -> Allowance {
+    Allowance { records_per_s: Some(records_per_s), ..Allowance::default() }
 }
 
 #[test]
-fn without_back_pressure_batches_change_no_rate() {
-    let rig = Rig::new();
-    let stream = rig.stream(Script(super::idle));
-    for done_us in [1, 2] {
-        stream.measured(Sample { done_us, records: 1, processing_us: 1_000_000, scheduling_delay_us: 0 });
-    }
-    assert_eq!(stream.info().rate_limit, None);
+fn twice_of_what_a_batch_may_hold_is_all_that_is_held() {
+    let rig = Rig::set(&[(keys::RECEIVER_MAX_RATE.name(), "1000000")]);
+    let (receiver, seen) = counting();
+    let stream = rig.stream(receiver);
+    stream.allow(&allowance(10.0)); // batches are a second long
+    stream.start().unwrap();
+    rig.clock.await_waiting(1); // for the maximum rate
+    rig.clock.set(at(10_500));
+    assert_eq!(next(&seen, 20), (0..20).collect::<Vec<_>>());
+    rig.clock.await_waiting(1);
+    assert_eq!(seen.try_recv(), Err(TryRecvError::Empty));
+    let ten = Limit { records: Some(10), bytes: None };
+    let first = stream.allocate(at(11_000), true, ten).unwrap();
+    assert_eq!(first.iter().map(|block| block.records).sum::<u64>(), 10, "in blocks that are small enough");
+    assert_eq!(seen.try_recv(), Err(TryRecvError::Empty), "the batch is not done");
+    let info = stream.info();
+    assert_eq!((info.rate_limit, info.rate_waits > 0, info.waits), (Some(10), true, 0));
+
+    let ids: Vec<_> = first.iter().map(|block| block.id).collect();
+    stream.release(&ids);
+    assert_eq!(next(&seen, 10), (20..30).collect::<Vec<_>>());
+    rig.clock.await_waiting(1);
+    stream.allow(&allowance(15.0));
+    assert_eq!(next(&seen, 10), (30..40).collect::<Vec<_>>(), "the records that waited are taken in at once");
+    stream.allow(&Allowance::default());
+    assert_eq!(stream.info().rate_limit, Some(1_000_000));
+    stream.stop();
+    assert!(stream.join(None));
 }

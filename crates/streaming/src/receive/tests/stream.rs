@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{TryRecvError, channel, sync_channel};
 
 use super::{Rig, Script, at, idle, next};
+use crate::rate::Limit;
 use crate::receive::{Intake, ReceiverState, Stopped, Tolerated};
 use winterbourne_base::conf::keys;
 use winterbourne_base::thread;
@@ -48,7 +49,7 @@ fn a_full_buffer_holds_the_receiver_until_a_batch_is_done() {
     }));
     assert_eq!(next(&seen, 2), [0, 1]);
     rig.clock.await_waiting(1);
-    let block = stream.allocate(at(11_000), true).unwrap();
+    let block = stream.allocate(at(11_000), true, Limit::NONE).unwrap();
     assert_eq!((block.len(), block[0].records), (1, 2));
     assert_eq!(seen.try_recv(), Err(TryRecvError::Empty), "allocated is still held");
     let info = stream.info();

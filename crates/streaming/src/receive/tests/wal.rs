@@ -8,6 +8,7 @@ use std::sync::mpsc::{TryRecvError, channel};
 
 use super::{PATIENCE, Rig, Script, at, idle, next, read};
 use crate::durable::{InputLog, LogOptions, Received};
+use crate::rate::Limit;
 use crate::receive::{BlockMeta, Intake, Receiver, ReceiverStream, StoreError};
 use winterbourne_base::conf::keys;
 use winterbourne_base::storage::{Crash, SimStorage};
@@ -48,7 +49,7 @@ fn await_deadline(rig: &Rig, millis: u64) {
 fn after_crash(rig: &Rig, disk: &SimStorage) -> Vec<(u64, Vec<u64>)> {
     disk.crash_as(Crash::Lost);
     let stream = logged(rig, open(rig, disk).input("a"), Script(idle));
-    let metas = stream.allocate(at(90_000), false).unwrap();
+    let metas = stream.allocate(at(90_000), false, Limit::NONE).unwrap();
     let ids: Vec<_> = metas.iter().map(|meta| meta.id).collect();
     numbers(&metas).into_iter().zip(read(&stream, &ids)).collect()
 }
@@ -66,16 +67,16 @@ fn what_a_tick_allocates_is_durable_and_costs_one_sync() {
     // This cuts a block, which is written, but nothing waits for the disk.
     a.intake().store(3).unwrap();
     let syncs = disk.syncs();
-    assert_eq!(numbers(&a.allocate(at(11_000), true).unwrap()), [0, 1]);
+    assert_eq!(numbers(&a.allocate(at(11_000), true, Limit::NONE).unwrap()), [0, 1]);
     // The first sync of all also makes the file's name durable.
     let first = disk.syncs() - syncs;
-    assert_eq!(numbers(&b.allocate(at(11_000), true).unwrap()), [0]);
+    assert_eq!(numbers(&b.allocate(at(11_000), true, Limit::NONE).unwrap()), [0]);
     assert_eq!(disk.syncs(), syncs + first, "the other input shares it");
     a.intake().store(4).unwrap();
     b.intake().store(4).unwrap();
     let syncs = disk.syncs();
-    assert_eq!(numbers(&b.allocate(at(12_000), true).unwrap()), [1]);
-    assert_eq!(numbers(&a.allocate(at(12_000), true).unwrap()), [2]);
+    assert_eq!(numbers(&b.allocate(at(12_000), true, Limit::NONE).unwrap()), [1]);
+    assert_eq!(numbers(&a.allocate(at(12_000), true, Limit::NONE).unwrap()), [2]);
     assert_eq!(disk.syncs(), syncs + 1);
     a.intake().store(5).unwrap();
     assert_eq!(after_crash(&rig, &disk), [(0, vec![0, 1, 2]), (1, vec![3]), (2, vec![4])], "no plan was told");
@@ -148,12 +149,12 @@ fn a_full_disk_fails_the_batch_and_loses_nothing() {
     assert_eq!(rig.errors().len(), 1, "reported once");
     assert!(rig.errors()[0].contains("received records stay in memory"), "{:?}", rig.errors());
     for _ in 0..2 {
-        let why = stream.allocate(at(11_000), true).unwrap_err().to_string();
+        let why = stream.allocate(at(11_000), true, Limit::NONE).unwrap_err().to_string();
         assert!(why.contains("make room and try again"), "{why}");
     }
     assert_eq!((stream.waiting(), stream.next_to_allocate()), (3, 0));
     disk.set_capacity(Some(ROOM));
-    assert_eq!(numbers(&stream.allocate(at(11_000), true).unwrap()), [0, 1, 2]);
+    assert_eq!(numbers(&stream.allocate(at(11_000), true, Limit::NONE).unwrap()), [0, 1, 2]);
     assert_eq!(after_crash(&rig, &disk), [(0, vec![1]), (1, vec![2]), (2, vec![3])]);
 }
 
@@ -165,9 +166,9 @@ fn after_a_failed_sync_nothing_is_planned_or_acknowledged() {
     intake.store_reliably(vec![1]).unwrap();
     intake.store(2).unwrap();
     disk.fail_sync(1);
-    let why = stream.allocate(at(11_000), true).unwrap_err().to_string();
+    let why = stream.allocate(at(11_000), true, Limit::NONE).unwrap_err().to_string();
     assert!(why.contains("make the journal durable"), "{why}");
-    let why = stream.allocate(at(11_000), true).unwrap_err().to_string();
+    let why = stream.allocate(at(11_000), true, Limit::NONE).unwrap_err().to_string();
     assert!(why.contains("takes nothing more"), "{why}");
     let why = intake.store_reliably(vec![3]).unwrap_err();
     assert!(matches!(why, StoreError::Unknown(_)), "{why}");
@@ -198,7 +199,7 @@ fn many_threads_share_the_log_and_every_acknowledged_record_is_there_once() {
         tick += milliseconds(50);
         rig.clock.set(tick);
         for (stream, taken) in streams.iter().zip(&mut taken) {
-            let metas = stream.allocate(tick, true).unwrap();
+            let metas = stream.allocate(tick, true, Limit::NONE).unwrap();
             let ids: Vec<_> = metas.iter().map(|meta| meta.id).collect();
             taken.extend(read(stream, &ids).concat());
             stream.release(&ids);
@@ -245,8 +246,8 @@ fn records_that_cannot_be_encoded_fail_their_own_batch_only() {
     }
     a.intake().store(Fussy(9)).unwrap();
     b.intake().store(1).unwrap();
-    assert_eq!(b.allocate(at(11_000), true).unwrap().len(), 1);
-    let why = a.allocate(at(11_000), true).unwrap_err().to_string();
+    assert_eq!(b.allocate(at(11_000), true, Limit::NONE).unwrap().len(), 1);
+    let why = a.allocate(at(11_000), true, Limit::NONE).unwrap_err().to_string();
     assert!(why.contains("block 2 of input a cannot be encoded") && why.contains("nine"), "{why}");
 }
 
@@ -256,7 +257,7 @@ fn records_of_another_type_are_refused_by_input_and_block() {
     let stream = logged(&rig, open(&rig, &disk).input("a"), Script(|_: &Intake<String>| Ok(())));
     stream.intake().store_reliably(vec!["some text".into(), "more".into()]).unwrap();
     let stream = logged(&rig, open(&rig, &disk).input("a"), Script(|_: &Intake<(u64, u64)>| Ok(())));
-    let metas = stream.allocate(at(11_000), true).unwrap();
+    let metas = stream.allocate(at(11_000), true, Limit::NONE).unwrap();
     let Some(super::Content::Logged(block)) = stream.contents(&numbers(&metas)).remove(0) else {
         panic!("not in the log")
     };
@@ -390,7 +391,7 @@ impl Model {
     }
 
     fn tick(&mut self, tick: winterbourne_base::Time, latest: bool) {
-        let metas = self.stream.allocate(tick, latest).unwrap();
+        let metas = self.stream.allocate(tick, latest, Limit::NONE).unwrap();
         let ids: Vec<_> = metas.iter().map(|meta| meta.id).collect();
         let records = read(&self.stream, &ids).concat();
         for record in &records {
