@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("bench", &["winterbourne", "broker"]),
     ("crash", &["winterbourne", "streaming", "base"]),
     ("proof", &["winterbourne", "broker", "base"]),
+    ("soak", &["winterbourne"]),
 ];
 
 /// Whose tests may use the test kit; nobody ships it.

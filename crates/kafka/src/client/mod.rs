@@ -56,7 +56,8 @@ fn failed(params: &KafkaParams, doing: impl Into<String>, e: &KafkaError) -> Err
     Error::Cluster { servers: params.servers().to_owned(), doing: doing.into(), what: e.to_string() }
 }
 
-/// What passes by itself: a connection that was lost, a leader that is being elected, a broker that knows no more than we do.
+/// What passes by itself: a connection that was lost, a leader that is being elected, a group that nobody looks after yet, as
+/// in a cluster that is new.
 fn passes(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
@@ -75,5 +76,8 @@ fn passes(code: RDKafkaErrorCode) -> bool {
             | Code::UnknownLeaderEpoch
             | Code::OffsetNotAvailable
             | Code::NodeUpdate
+            | Code::NotCoordinator
+            | Code::CoordinatorNotAvailable
+            | Code::CoordinatorLoadInProgress
     )
 }

@@ -9,12 +9,18 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     time::Duration,
 };
+use winterbourne_base::thread;
 
 /// How long the client's queue may stay full.
 const ROOM: Duration = Duration::from_millis(100);
+
+/// How long the marker may take. It is written to another broker than the records are, and tried again with the batch.
+const MARKER: Duration = Duration::from_secs(10);
+/// How much longer a call may take than it was told.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// What became of a record that was handed over.
 pub(crate) enum Sent {
@@ -116,18 +122,46 @@ impl Producer {
         }
     }
     /// Commits the records of the transaction together with its marker.
-    pub(crate) fn commit(&self, marker: &TransactionMarker<'_>) -> Result<(), Error> {
-        let doing = "a transaction is committed";
+    ///
+    /// # Errors
+    /// It did not happen, or it may have.
+    pub(crate) fn commit(self: &Arc<Self>, marker: &TransactionMarker<'_>) -> Result<(), Error> {
+        let doing = "the marker of a transaction is written";
         let mut list = TopicPartitionList::new();
-        let mut set = || -> Result<(), KafkaError> {
+        let mut set = || -> Result<_, KafkaError> {
             let mut e = list.add_partition(&marker.partition.topic, marker.partition.partition);
             e.set_offset(Offset::Offset(0))?;
             e.set_metadata(marker.note);
-            let group = marker.group.group_metadata().ok_or(KafkaError::Canceled)?;
-            self.producer.send_offsets_to_transaction(&list, &group, PATIENCE)
+            marker.group.group_metadata().ok_or(KafkaError::Canceled)
         };
-        set().map_err(|e| self.failed("the marker of a transaction is written", &e))?;
-        self.producer.commit_transaction(PATIENCE).map_err(|e| self.failed(doing, &e))
+        let group = set().map_err(|e| self.failed(doing, &e))?;
+        self.within(doing, MARKER, move |p, wait| p.send_offsets_to_transaction(&list, &group, wait))?;
+        self.within("a transaction is committed", PATIENCE, |p, wait| p.commit_transaction(wait))
+    }
+    /// A call that is to end within `wait`, and is left alone where it does not.
+    ///
+    /// SUBTLE: the library waits for ever for the end of some of its transactional calls when the broker that has to answer
+    /// is lost for good (seen with 2.12.1: `rd_kafka_send_offsets_to_transaction`, whatever its time-out). The thread that is
+    /// left keeps the client alive, and so does nothing but wait; the next producer shuts it out.
+    fn within(
+        self: &Arc<Self>,
+        doing: &'static str,
+        wait: Duration,
+        call: impl FnOnce(&ThreadedProducer<Deliveries>, Duration) -> Result<(), KafkaError> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (tell, told) = mpsc::channel();
+        let own = self.clone();
+        let thread = thread::spawn("kafka-commit", move || {
+            // Nobody listens any more where it took too long.
+            let _ = tell.send(call(&own.producer, wait));
+        });
+        let lost =
+            |what: String| Error::Cluster { servers: self.params.servers().to_owned(), doing: doing.into(), what };
+        thread.map_err(|e| lost(format!("the system gives no thread: {e}")))?;
+        match told.recv_timeout(wait + GRACE) {
+            Ok(done) => done.map_err(|e| self.failed(doing, &e)),
+            Err(_) => Err(lost(format!("the client gave no answer for {} s", (wait + GRACE).as_secs()))),
+        }
     }
     pub(crate) fn abort(&self) -> Result<(), Error> {
         self.producer.abort_transaction(PATIENCE).map_err(|e| self.failed("a transaction is aborted", &e))?;

@@ -4,7 +4,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 use std::{
@@ -150,6 +150,8 @@ pub(crate) fn read_all_of(mut client: ClientConfig, topic: &str) -> Vec<String> 
         match consumer.poll(PATIENCE).expect("records, or the end") {
             Ok(m) => values.push(String::from_utf8_lossy(m.payload().unwrap_or_default()).into_owned()),
             Err(KafkaError::PartitionEOF(_)) => ended += 1,
+            // A broker that was lost; the client goes on with the others.
+            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure)) => {}
             Err(e) => panic!("{e}"),
         }
     }

@@ -122,7 +122,10 @@ impl Track {
 
     fn measured(&mut self, batch: Sample) {
         // What a clock cannot see took something all the same.
-        let batch = Sample { processing_us: batch.processing_us.max(1), ..batch };
+        // And what began later than two intervals after its time was left over by a restart, or by a time of trouble: how
+        // late it is says nothing of what a batch can hold.
+        let scheduling_delay_us = batch.scheduling_delay_us.min(2 * self.interval_us as u64);
+        let batch = Sample { processing_us: batch.processing_us.max(1), scheduling_delay_us, ..batch };
         let (n, took) = (batch.records as f64, batch.processing_us as f64);
         // An empty one is no smaller batch: a sink may have nothing to commit then, say.
         if batch.records > 0 {

@@ -236,6 +236,19 @@ fn what_only_batches_with_records_cost_is_a_fixed_cost_too() {
     }
 }
 
+/// Batches that a restart finds unfinished are hours late.
+#[test]
+fn what_was_left_over_by_a_restart_does_not_starve_the_stream() {
+    let mut throttle = Throttle::new(milliseconds(1_000), settings());
+    for done in 1..4 {
+        let late_us = 3_600_000_000;
+        let done_us = late_us + done * 100_000;
+        let batch = Sample { done_us, records: 100, processing_us: 100_000, scheduling_delay_us: late_us };
+        throttle.measured(batch, 10_000);
+    }
+    assert!(throttle.next().records.is_some_and(|n| n >= 100), "{throttle:?}");
+}
+
 #[test]
 fn a_slow_first_batch_is_forgotten() {
     let cost = |i: u64, n: f64, _: f64| if i == 0 { 1.5 } else { 0.1 + n / 1_000.0 };
