@@ -116,6 +116,41 @@ fn between(tester: &StreamTester, deed: impl FnMut(Time) + Send + 'static) {
 }
 
 #[test]
+fn a_batch_takes_files_of_no_more_bytes_than_it_may_and_one_at_least() {
+    let mut b = Bench::new(&[("spark.streaming.batch.maxBytes", "10")], options()).begun();
+    b.write("a", "1234\n", 1);
+    b.write("b", "678\n", 2);
+    b.write("c", "0\n", 2);
+    b.write("d", "larger than all that\n", 2);
+    b.batch(&["1234", "678"]);
+    b.batch(&["0"]);
+    // One that grew while it waited counts as what it is then.
+    b.write("e", "x\n", 3);
+    b.write("f", "y\n", 3);
+    b.batch(&["larger than all that"]);
+    b.scratch.append("f", "and now it is long\n", 3);
+    b.batch(&["x"]);
+    b.batch(&["y", "and now it is long"]);
+    b.batch(&[]);
+}
+#[test]
+fn the_first_batch_leaves_a_backlog_for_those_that_follow() {
+    let line = "x".repeat(99) + "\n";
+    let scratch = Scratch::new();
+    // 40 files of 100 kB, a megabyte of which is for the first second.
+    (0..40).for_each(|i| scratch.write(&format!("{i:02}"), &line.repeat(1_000), 0));
+    let mut tester = tester(&[]);
+    let lines = tester.context().text_file_stream_with(scratch.path(""), options().existing_too());
+    let out = tester.output(&lines.map(|_| 1u64));
+    let mut batches = Vec::new();
+    while batches.iter().sum::<usize>() < 40_000 {
+        tester.step().unwrap();
+        batches.extend(out.take().iter().map(Vec::len));
+    }
+    assert_eq!(batches[0], 10_000, "{batches:?}");
+    assert!(batches.len() > 1 && batches[1] > batches[0], "{batches:?}");
+}
+#[test]
 fn a_batch_is_the_files_that_came_since_the_one_before() {
     let mut b = Bench::new(&[], options()).begun();
     b.write("b", "b1\nb2\n", 2);

@@ -125,7 +125,7 @@ impl<T: Data> FileInput<T> {
             if wanted { self.ledger.look(path, i, name) } else { Look::Away }
         })
     }
-    fn take(&mut self, t: Time, report: &mut Report) -> Vec<StreamFile> {
+    fn take(&mut self, tick: &Tick, report: &mut Report) -> Vec<StreamFile> {
         let unfit = self.reading.unfit;
         let probe = |path: &str| match unfit(Path::new(path)) {
             Some(why) => Err(why),
@@ -135,7 +135,7 @@ impl<T: Data> FileInput<T> {
                 Err(e) => Err(e.to_string()),
             },
         };
-        self.ledger.take(t, self.max_files, probe, report)
+        self.ledger.take(tick.time, (self.max_files, tick.limit), probe, report)
     }
     fn publish(&self, report: &Report, read: usize) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,7 +182,7 @@ impl<T: Data> Input<T> for FileInput<T> {
         if !self.stopped && !self.ledger.has_listed_all() {
             self.list(Some(tick.time), &mut report)?;
         }
-        let files = self.take(tick.time, &mut report);
+        let files = self.take(tick, &mut report);
         self.publish(&report, files.len());
         let description = report.describe(files.iter().map(|f| f.path.as_str()));
         let (time, since) = (tick.time.as_millis(), self.ledger.since().as_millis());
@@ -196,6 +196,9 @@ impl<T: Data> Input<T> for FileInput<T> {
             }
         }
         Ok((self.reading.rdd)(sc, &plan.files))
+    }
+    fn bytes(&self, plan: &FilePlan) -> Option<u64> {
+        Some(plan.files.iter().map(|file| file.mark.size).sum())
     }
     fn load(&mut self, saved: &[u8]) -> Result<(), BoxError> {
         let name = &self.name;

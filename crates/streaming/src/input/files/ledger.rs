@@ -9,6 +9,7 @@ use super::{
     scan::{Found, Look},
     version::{Mark, StreamFile},
 };
+use crate::Limit;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use winterbourne_base::{Duration, Time};
@@ -231,17 +232,19 @@ impl Ledger {
         });
     }
 
-    /// The files of the batch of `t`, at most so many: `probe` opens each once more.
+    /// The files of the batch of `t`, at most so many, and of no more bytes than it may have unless it is one file: `probe`
+    /// opens each once more.
     pub(super) fn take(
         &mut self,
         t: Time,
-        most: usize,
+        (most, limit): (usize, Limit),
         mut probe: impl FnMut(&str) -> Result<Option<Mark>, String>,
         report: &mut Report,
     ) -> Vec<StreamFile> {
         self.planned = self.planned.max(Some(t));
-        let mut files = Vec::new();
+        let (mut files, mut bytes) = (Vec::new(), 0);
         while files.len() < most
+            && !limit.is_zero()
             && let Some((_, dir, name)) = self.due.pop_first()
         {
             let path = full(&dir, &name);
@@ -249,8 +252,14 @@ impl Ledger {
             let entry = known.files.get_mut(&name).expect("and known there");
             match probe(&path) {
                 Ok(Some(mark)) if mark.size == 0 => (entry.mark, entry.state) = (mark, State::Passed),
+                Ok(Some(mark)) if !files.is_empty() && !limit.fits(0, bytes + mark.size) => {
+                    (entry.mark, entry.state) = (mark, State::Due);
+                    self.due.insert((mark.modified_ns, dir, name));
+                    break;
+                }
                 Ok(Some(mark)) => {
                     (entry.mark, entry.state) = (mark, State::Read);
+                    bytes += mark.size;
                     files.push(StreamFile { path, mark });
                 }
                 Ok(None) => {

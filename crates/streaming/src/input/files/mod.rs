@@ -37,8 +37,9 @@ impl StreamingContext {
     ///
     /// **Move files in when they are complete**: write them elsewhere on the same file system, or under a hidden name, and
     /// rename. The batch of t takes the files modified until t that no batch took before, in the order of their times, and
-    /// of each the bytes it has then; the last line needs no end. An empty file is waited for. Lines, packed files and partitions
-    /// are as for [`SparkContext::text_files_at`].
+    /// of each the bytes it has then; the last line needs no end. An empty file is waited for. What is more than a batch may
+    /// hold ([`Tick::limit`](crate::Tick::limit), in bytes) waits for the next one; a batch has one file at least. Lines, packed
+    /// files and partitions are as for [`SparkContext::text_files_at`].
     ///
     /// Not read, but counted ([`FileStreamOptions::counts`]) and said once in the log: files that were there before the
     /// stream was started; those older than `spark.streaming.fileStream.minRememberDuration` when they are first seen;
