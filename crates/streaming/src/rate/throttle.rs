@@ -158,7 +158,10 @@ impl Track {
             wanted
         };
         self.rate = rate.max(self.min_rate);
-        self.pid.in_force(self.rate / TARGET);
+        // No limit is no rate to be corrected: what comes of infinity is no number.
+        if self.rate.is_finite() {
+            self.pid.in_force(self.rate / TARGET);
+        }
     }
 }
 

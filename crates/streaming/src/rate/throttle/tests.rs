@@ -109,6 +109,21 @@ fn initial_rate_is_what_the_first_batch_gets() {
 }
 
 #[test]
+fn a_batch_that_is_late_does_not_end_a_stream_that_began_at_a_rate() {
+    let mut throttle =
+        Throttle::new(milliseconds(1), Some(Backpressure { initial_rate: Some(100_000), gains: DEFAULT }));
+    // Batches of ten records and a kilobyte are quick; then one waits for something.
+    for i in 1..=1_000u64 {
+        throttle.next();
+        let (processing_us, scheduling_delay_us) = if i == 500 { (5_000, 2_000) } else { (30, 0) };
+        throttle.measured(Sample { done_us: i * 1_000, records: 10, processing_us, scheduling_delay_us }, 1_000);
+        let limit = throttle.next();
+        assert!(limit.fits(1, 100), "batch {i}: {limit:?}");
+    }
+    assert!(throttle.next().fits(10, 1_000));
+}
+
+#[test]
 fn from_the_load_that_fits_to_three_times_of_it_and_back() {
     // A batch can process 1,000 records.
     let cost = |_: u64, n: f64, _: f64| n / 1_000.0;
