@@ -55,11 +55,7 @@ impl Session<'_> {
             Some(_) => None,
         };
         let port = feed.as_ref().map(|f| f.port).or(self.args.port).ok_or("no port")?;
-        let mut conf = words::conf(self.args.threads()).set("spark.streaming.socket.reconnect", false);
-        // Latency is told of a stream that runs: without it the first seconds at 1 s would be those of a careful start.
-        if self.stamp && self.rate > 0 {
-            conf = conf.set("spark.streaming.backpressure.initialRate", 10 * self.rate);
-        }
+        let conf = words::conf(self.args.threads()).set("spark.streaming.socket.reconnect", false);
         let ssc = StreamingContext::from_conf(conf, milliseconds(self.interval_ms))?;
         build(&ssc.socket_text_stream("127.0.0.1", port));
         let seen = Arc::<Mutex<Vec<Batch>>>::default();

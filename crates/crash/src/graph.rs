@@ -24,7 +24,7 @@ pub(crate) fn build(directory: &Path, port: u16) -> winterbourne::streaming::Res
         .set_app_name("victim")
         .set_master("local[2]")
         .set("spark.streaming.batch.onFailure", "stop")
-        .set("spark.streaming.batch.maxQueued", "100000")
+        .set("spark.streaming.maxQueuedBatches", "100000")
         // What a batch holds is to follow from what came, and not from how fast the machine is.
         .set("spark.streaming.backpressure.enabled", false)
         .set("spark.streaming.recovery.maxCatchUp", "100000")

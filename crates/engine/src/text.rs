@@ -83,10 +83,19 @@ impl Text {
             }
             0 => (0, 0, 0),
         };
+        // SAFETY: so `n` bytes of `a`, `b` and `c` are `from`, and the rest is zero.
+        unsafe { Self::of_words(n, [a, b, c]) }
+    }
+    /// Of three words, little-endian.
+    ///
+    /// # Safety
+    /// The first `n` bytes of them are UTF-8, not more than `INLINE`, and all others zero.
+    #[inline(always)]
+    unsafe fn of_words(n: usize, [a, b, c]: [u64; 3]) -> Self {
         // Tag 0, length, and the text from the third byte on.
         let words = [(n as u64) << 8 | a << 16, a >> 48 | b << 16, b >> 48 | c << 16];
         // SAFETY: by `repr(u8)` these are the tag, the length and the bytes of `Inline`, in memory order; any bytes are
-        // valid there, and what they hold is `s` and zeros.
+        // valid there, and what they hold is as the caller promises.
         Text(unsafe { std::mem::transmute::<[u64; 3], Repr>(words.map(u64::to_le)) })
     }
     /// All 24 bytes of an inline text.
@@ -205,6 +214,13 @@ impl Iterator for Split {
         if self.done {
             return None;
         }
+        self.next_word().or_else(|| self.next_piece())
+    }
+}
+impl Split {
+    /// The next piece, whatever it is.
+    #[inline(never)]
+    fn next_piece(&mut self) -> Option<Text> {
         let bytes = self.text.utf8();
         let (from, to, after) = match self.sep {
             Sep::Byte(b) => match find(&bytes[self.at..], b) {
@@ -236,16 +252,51 @@ impl Iterator for Split {
         let piece = &bytes[from..to];
         Some(if piece.len() <= INLINE { Text::inline(piece) } else { Text::long(&self.text.as_str()[from..to]) })
     }
+    /// The next piece, where it has at most 16 bytes and the buffer goes on behind it: so for nearly all words of a text.
+    /// Without a branch that depends on how long it is, which no processor can foresee.
+    #[inline(always)]
+    fn next_word(&mut self) -> Option<Text> {
+        const LOWEST: [u128; 17] = {
+            let mut masks = [u128::MAX; 17];
+            let mut n = 0;
+            while n < 16 {
+                masks[n] = (1 << (8 * n)) - 1;
+                n += 1;
+            }
+            masks
+        };
+        let (Sep::Byte(b), Repr::Slice { buf, at, .. }) = (&self.sep, &self.text.0) else { return None };
+        let (next, _) = buf.as_bytes().get(*at as usize + self.at..)?.split_first_chunk::<16>()?;
+        let next = u128::from_le_bytes(*next);
+        let hits = |half: u64| u128::from(hits(half, *b));
+        // Sixteen if there is none.
+        let found = (hits(next as u64) | hits((next >> 64) as u64) << 64).trailing_zeros() as usize / 8;
+        let left = self.end - self.at;
+        let n = found.min(left);
+        if n == 16 && left > 16 {
+            return None;
+        }
+        self.done = found >= left;
+        self.at += n + usize::from(found < left);
+        let word = next & LOWEST[n];
+        // SAFETY: from one separator, an ASCII character, to the next one, or to the end of the text; the rest is masked.
+        Some(unsafe { Text::of_words(n, [word as u64, (word >> 64) as u64, 0]) })
+    }
+}
+/// Bits of which the lowest is the highest one of the byte that equals b first; none if no byte does.
+#[inline(always)]
+fn hits(word: u64, b: u8) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // A byte of x is zero where b is; above the first one there may be more bits than bytes that equal b.
+    let x = word ^ (ONES * u64::from(b));
+    x.wrapping_sub(ONES) & !x & (ONES << 7)
 }
 /// Where a byte is. Eight at a time: words are short, and calling `memchr` costs more than they do.
 #[inline(always)]
 fn find(bytes: &[u8], b: u8) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     let (eights, rest) = bytes.as_chunks::<8>();
     for (i, eight) in eights.iter().enumerate() {
-        // A byte of x is zero where b is; the lowest of the high bits that are set is the first one's.
-        let x = u64::from_le_bytes(*eight) ^ (ONES * u64::from(b));
-        let hits = x.wrapping_sub(ONES) & !x & (ONES << 7);
+        let hits = hits(u64::from_le_bytes(*eight), b);
         if hits != 0 {
             return Some(8 * i + hits.trailing_zeros() as usize / 8);
         }
@@ -298,10 +349,17 @@ impl PartialEq for Text {
     fn eq(&self, o: &Text) -> bool {
         match (self.inlined(), o.inlined()) {
             (Some(a), Some(b)) => (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) == 0,
-            (None, None) => self.as_str() == o.as_str(),
+            (None, None) => self.eq_long(o),
             // One is longer than the other can be.
             _ => false,
         }
+    }
+}
+impl Text {
+    /// Apart, so that comparing words is inlined.
+    #[inline(never)]
+    fn eq_long(&self, o: &Text) -> bool {
+        self.as_str() == o.as_str()
     }
 }
 impl Eq for Text {}
@@ -433,6 +491,21 @@ mod tests {
                 assert_eq!(got, s.split(sep).collect::<Vec<_>>(), "{s:?} by {sep:?}");
             }
             assert_eq!(Text::from(s).words().collect::<Vec<_>>(), s.split_whitespace().collect::<Vec<_>>(), "{s:?}");
+        }
+    }
+    proptest::proptest! {
+        #[test]
+        fn splits_within_a_buffer_as_str_does(
+            before in "[ a-cä]{0,20}", line in "([a-cä\\x00]{0,24} {0,2}){0,6}", after in "[ a-cä]{0,20}",
+        ) {
+            let buffer = Arc::new([&*before, &line, &after].concat());
+            for sep in [' ', 'a', '\0', 'ä'] {
+                let text = Text::slice(&buffer, before.len()..before.len() + line.len());
+                let got: Vec<Text> = text.split_owned(sep).collect();
+                // Compared as texts: also what lies behind the letters of an inline one.
+                let expected: Vec<Text> = line.split(sep).map(Text::new).collect();
+                proptest::prop_assert_eq!(got, expected);
+            }
         }
     }
     #[test]

@@ -6,15 +6,18 @@ use std::{
     process::{Command, Stdio},
     sync::mpsc,
 };
-use winterbourne::{BoxError, SparkConf, Stop, StreamingContext, milliseconds, prelude::*};
+use winterbourne::{BoxError, Clock as _, SparkConf, Stop, StreamingContext, SystemClock, milliseconds, prelude::*};
 
 /// What a record costs, in rounds of a loop: two threads do some ten thousand in a second, and a socket brings millions.
 const ROUNDS: u64 = 50_000;
 
+/// The feed is faster than the batches by this factor at least, else the run says nothing.
+const TOO_FAST: f64 = 10.0;
+
 /// Feeds a process of its own, as fast as it takes it, until that has done its batches.
 ///
 /// # Errors
-/// If the process grows, or this side never had to wait.
+/// If the process grows, if this side never had to wait, or was not fast enough when it did not.
 pub(crate) fn run(batches: u64) -> Result<(), BoxError> {
     let server = TcpListener::bind("127.0.0.1:0")?;
     let port = server.local_addr()?.port().to_string();
@@ -26,10 +29,17 @@ pub(crate) fn run(batches: u64) -> Result<(), BoxError> {
     let line = format!("{}\n", "x".repeat(99));
     let lines = line.repeat(640);
     let (mut sent, mut stalls, mut at) = (0u64, 0u64, 0);
+    // Bytes that were taken at once, and the time that took.
+    let (clock, mut at_once, mut nanos) = (SystemClock::new(), 0u64, 0);
     // Until the other side closes: then its batches are done, or it has failed.
     loop {
         peer.set_nonblocking(true)?;
+        let begun = clock.nanos();
         let mut written = peer.write(&lines.as_bytes()[at..]);
+        if let Ok(n) = written {
+            at_once += n as u64;
+            nanos += clock.nanos() - begun;
+        }
         if written.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock) {
             // The buffers of the system are full: from here on it waits for the other side.
             stalls += 1;
@@ -45,7 +55,11 @@ pub(crate) fn run(batches: u64) -> Result<(), BoxError> {
     if !child.wait()?.success() {
         return Err("the process that was fed failed; it said why".into());
     }
-    let processed: u64 = said.split(' ').next().and_then(|n| n.parse().ok()).ok_or("the process said nothing")?;
+    let words: Vec<&str> = said.split(' ').collect();
+    let [processed, "lines", "in", seconds, "s", ..] = words[..] else {
+        return Err(format!("the process said: {said}").into());
+    };
+    let (processed, seconds): (u64, f64) = (processed.parse()?, seconds.parse()?);
     let offered = sent / line.len() as u64;
     if stalls == 0 {
         return Err(format!("the peer never had to wait: {offered} lines were sent, {said}").into());
@@ -53,8 +67,16 @@ pub(crate) fn run(batches: u64) -> Result<(), BoxError> {
     if offered < processed {
         return Err(format!("{processed} lines were processed, and {offered} sent").into());
     }
+    let fed = at_once as f64 / line.len() as f64 / (nanos as f64 / 1e9);
+    let factor = fed * seconds / processed as f64;
+    if factor < TOO_FAST {
+        return Err(
+            format!("the feed is no flood: {fed:.0} lines/s, {factor:.1} times what was processed; {said}").into()
+        );
+    }
     println!(
-        "flood: {said}; {} line(s) beyond that were taken, and the peer waited {stalls} time(s)",
+        "flood: {said}; {} line(s) beyond that were taken, and the peer waited {stalls} time(s); when it did not, it sent \
+         {factor:.0} times what was processed",
         offered - processed
     );
     Ok(())
@@ -78,6 +100,8 @@ pub(crate) fn child(port: u64, batches: u64) -> Result<(), BoxError> {
         Ok(())
     });
     let mut samples = Samples::default();
+    let clock = SystemClock::new();
+    let begun = clock.nanos();
     ssc.start()?;
     for _ in 0..batches {
         if seen.recv().is_err() {
@@ -86,13 +110,14 @@ pub(crate) fn child(port: u64, batches: u64) -> Result<(), BoxError> {
         samples.push(Sample::take(None)?);
     }
     drop(seen);
+    let seconds = (clock.nanos() - begun) as f64 / 1e9;
     let status = ssc.status();
     let (stalls, health) = (status.receivers.first().map_or(0, |r| r.stalls), status.health);
     ssc.stop(Stop::now());
     let (first, last) = samples.judge()?;
     let peak_mb = status_kb("VmHWM:")? as f64 / 1024.0;
     println!(
-        "{} lines in {} batches, at first {first}, in the end {last}, at most {peak_mb:.1} MB; the receiver waited {stalls} \
+        "{} lines in {seconds:.1} s in {} batches, at first {first}, in the end {last}, at most {peak_mb:.1} MB; the receiver waited {stalls} \
          time(s); {health:?}",
         status.processed_records, status.completed_batches
     );

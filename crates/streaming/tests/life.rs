@@ -298,7 +298,7 @@ fn coalesced_ticks_are_counted_when_their_batch_is_held_or_set_aside() {
 }
 #[test]
 fn health_says_how_many_batches_wait() {
-    let (clock, ssc) = manual(&[("spark.streaming.batch.maxQueued", "3")]);
+    let (clock, ssc) = manual(&[("spark.streaming.maxQueuedBatches", "3")]);
     let ((_queue, stream), inside, (tell, heard)) = (queue(&ssc), ssc.clone(), channel());
     stream.foreach_rdd(move |_, _| Ok(tell.send(inside.status().health)?));
     ssc.start().unwrap();

@@ -367,6 +367,9 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         let write =
             move |flow: Flow<(K, V)>, router: &Router<K>, task: &Task| combined(flow, router, task, site, &add, alone);
         self.exchange(name, site, partitioner, write, move |x: &Exchange<_, Output<Row<K, C>>>, p, task| {
+            if let Some(rows) = x.one_table(p) {
+                return Ok(form.flow(rows, task));
+            }
             let mut all = Gather::whole(x.longest(p), task);
             x.read(p, task)?.each(|c| {
                 at(site);
@@ -418,9 +421,9 @@ fn combined<K: Key, V: Wire, C: Wire>(
     })?;
     let bytes = all.rows_weigh(0);
     let (table, grant) = all.into_parts();
-    out.append(table.into_rows(), router, bytes)?;
+    let out = out.end_with(table.into_rows(), router, bytes);
     drop(grant);
-    out.end()
+    out
 }
 
 /// Whether combining pays. A table whose keys hardly ever repeat is work for nothing, before the same work is done behind

@@ -4,6 +4,7 @@ use super::output::Output;
 use crate::{
     Data, Error, Flow, Key, Rdd, Result, Shape, ShuffleId, Site, Task, Wire, at,
     backend::Block,
+    flow::Run,
     lineage::{Count, Dep, Link, Node, Op, Partitioner, Router, Shuffle},
 };
 use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
@@ -59,6 +60,16 @@ impl<I: Data, R: Data> Exchange<I, Output<R>> {
             return Ok(Flow::chain(outputs.into_iter().flat_map(move |output| output.flows(reduce, &task))));
         }
         Ok(Flow::source(outputs.into_iter().filter_map(|output| output.in_memory(reduce)).collect(), task))
+    }
+    /// The records for this one, if one map task alone has some, all in memory, and no two of them have the same key.
+    pub(crate) fn one_table(&self, reduce: usize) -> Option<Run<R>> {
+        let outputs = self.outputs().ok()?;
+        if outputs.iter().any(|output| output.has_spilled()) {
+            return None;
+        }
+        let mut some = outputs.into_iter().filter_map(|output| Some((output.is_table(), output.in_memory(reduce)?)));
+        let (is_table, rows) = some.next()?;
+        (is_table && some.next().is_none()).then_some(rows)
     }
     /// The records that the largest map partition has left in memory for this one: about how many keys there are at least.
     pub(crate) fn longest(&self, reduce: usize) -> usize {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     CHUNK, Chunk, Data, Error, Flow, Key, Result, Site, Task, Wire, at,
     blocks::{RecordCodec, size},
+    flow::Run as Records,
     memory::{Grant, Memory},
     show,
     spill::{Merge, Pull, Run, RunWriter, few},
@@ -49,6 +50,18 @@ impl<K, C> Form<K, C, Hashed<K, C>> {
     /// With their hashes, in one piece: for whoever keeps them all.
     pub(super) const HASHED: Self =
         Form { of: |(hash, (key, value))| Hashed { hash, key, value }, at_once: usize::MAX };
+}
+impl<K: Key, C: Data, E: Data> Form<K, C, E> {
+    /// Rows that no key has two of.
+    pub(super) fn flow(self, rows: Records<Row<K, C>>, task: &Task) -> Flow<E> {
+        if self.at_once == CHUNK {
+            return Flow::source(vec![rows], task).map_chunks(move |c| c.map(self.of));
+        }
+        let mut all = Some(rows).filter(|(_, range)| !range.is_empty());
+        Flow::new(move || {
+            Ok(all.take().map(|(rows, range)| Chunk::Own(rows[range].iter().cloned().map(self.of).collect())))
+        })
+    }
 }
 
 /// Accumulators `C` in the table, pieces `P` on disk.

@@ -17,6 +17,8 @@ pub(crate) struct Output<R> {
     runs: Vec<Run<R>>,
     /// What came last. No vectors if all is on disk.
     memory: Vec<Arc<Vec<R>>>,
+    /// No two records have the same key, as all of them come of one table.
+    is_table: bool,
     _kept: Option<Kept>,
 }
 impl<R: Data> Output<R> {
@@ -29,16 +31,20 @@ impl<R: Data> Output<R> {
         memory: &Arc<Memory>,
     ) -> Result<Self> {
         if bytes == 0 {
-            return Ok(Output { runs, memory: shared(buckets), _kept: None });
+            return Ok(Output { runs, memory: shared(buckets), is_table: false, _kept: None });
         }
         if let Some(kept) = memory.keep(bytes) {
-            return Ok(Output { runs, memory: shared(buckets), _kept: Some(kept) });
+            return Ok(Output { runs, memory: shared(buckets), is_table: false, _kept: Some(kept) });
         }
         runs.push(spilled(&buckets, codec, memory)?);
-        Ok(Output { runs, memory: Vec::new(), _kept: None })
+        Ok(Output { runs, memory: Vec::new(), is_table: false, _kept: None })
     }
     pub(super) fn has_spilled(&self) -> bool {
         !self.runs.is_empty()
+    }
+    /// Whether no two of its records have the same key, for all that is known.
+    pub(super) fn is_table(&self) -> bool {
+        self.is_table
     }
     /// What lies in memory for a reduce partition.
     pub(super) fn in_memory(&self, reduce: usize) -> Option<Records<R>> {
@@ -111,12 +117,27 @@ impl<R: Data> Filling<R> {
         self.grant.has_spilled();
         Ok(())
     }
+    /// Whether there is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0 && self.runs.is_empty()
+    }
     pub(crate) fn end(mut self) -> Result<Output<R>> {
         self.grant.release();
         Output::new(self.runs, self.buckets, in_vectors(self.bytes), self.codec, self.grant.memory())
     }
 }
 impl<K: Key, C: Data> Filling<Row<K, C>> {
+    /// With the rows of a table, of this weight, behind what there is.
+    pub(super) fn end_with(
+        mut self,
+        rows: impl ExactSizeIterator<Item = Row<K, C>>,
+        router: &Router<K>,
+        bytes: u64,
+    ) -> Result<Output<Row<K, C>>> {
+        let is_table = self.is_empty();
+        self.append(rows, router, bytes)?;
+        Ok(Output { is_table, ..self.end()? })
+    }
     /// Adds the rows of a table, of this weight.
     pub(super) fn append(
         &mut self,

@@ -38,7 +38,7 @@ pub enum Health {
     },
     /// More comes than the batches process: for some batches, what waits has not become less, or the sources had to wait.
     FallingBehind {
-        /// Batches that are due and have not begun. Beyond `spark.streaming.batch.maxQueued` ticks are coalesced.
+        /// Batches that are due and have not begun. Beyond `spark.streaming.maxQueuedBatches` ticks are coalesced.
         waiting: u64,
         /// Records in the sources that no batch has yet, as far as inputs know.
         records: u64,

@@ -4,7 +4,7 @@ use crate::{
     DStream, StreamingContext,
     durable::Durable,
     graph::{StreamMeta, StreamOp},
-    rate::{Backpressure, Limit, Sample, Throttle},
+    rate::{Backpressure, Limit, Sample, Start, Throttle},
     receive::ReceiverInfo,
 };
 use serde::de::DeserializeOwned;
@@ -285,11 +285,12 @@ pub(crate) fn add_input<T: Data, I: Input<T>>(
         None
     });
     let watch = input.receiver();
+    let start = if watch.is_some() { Start::RECEIVED } else { Start::STORED };
     let desk = Desk {
         input,
         planned: BTreeMap::new(),
         durable: false,
-        throttle: Throttle::new(ssc.batch_duration(), settings),
+        throttle: Throttle::new(ssc.batch_duration(), settings, start),
         excess_told: false,
         retained: BTreeMap::new(),
         last: None,

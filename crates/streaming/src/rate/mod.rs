@@ -13,4 +13,4 @@ pub(crate) use limit::Backpressure;
 pub use limit::{Allowance, Limit};
 pub(crate) use limiter::{Limiter, Load};
 pub(crate) use pid::{Gains, Pid, Sample};
-pub(crate) use throttle::Throttle;
+pub(crate) use throttle::{Start, Throttle};

@@ -2,7 +2,8 @@
 //! refuses to know a clock or a source.
 //!
 //! *Start.* Nothing is known of what a batch costs, so the first one gets little, and each further one at most ten times
-//! what one has held: a backlog is approached in steps, not swallowed.
+//! what one has held: a backlog is approached in steps, not swallowed. What a receiver brings is mostly not lying in wait
+//! but happens now, and what does not fit is late: it gets more ([`Start`]).
 //!
 //! *Then* Spark's estimator ([`Pid`]) says how much the batches keep up with, and a batch gets nine tenths of that: one that
 //! took all of its interval would leave no room for the next. Upwards it goes half of the way, downwards at once. A batch
@@ -18,9 +19,22 @@ use super::{Allowance, Backpressure, Limit, Pid, Sample};
 use std::collections::VecDeque;
 use winterbourne_base::Duration;
 
-/// What the first batch may hold: so much for each second of the interval, and so much at least.
+/// What the first batch may hold at least, however short its interval.
 const FIRST_RECORDS: f64 = 100.0;
 const FIRST_BYTES: f64 = (1 << 20) as f64;
+
+/// What the first batches may hold for each second of the interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    records: u32,
+    bytes: u32,
+}
+impl Start {
+    /// Of what lies in wait: a topic, a directory.
+    pub(crate) const STORED: Self = Self { records: 100, bytes: 1 << 20 };
+    /// Of what a receiver is sent.
+    pub(crate) const RECEIVED: Self = Self { records: 10_000, bytes: 10 << 20 };
+}
 /// The share of the interval that batches should take.
 const TARGET: f64 = 0.9;
 /// The most that a batch may hold, as a multiple of what one has held.
@@ -36,13 +50,13 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    pub(crate) fn new(interval: Duration, settings: Option<Backpressure>) -> Self {
+    pub(crate) fn new(interval: Duration, settings: Option<Backpressure>, start: Start) -> Self {
         let tracks = settings.map(|s| {
             let seconds = interval.as_millis() as f64 / 1_000.0;
-            let first = |n: f64| n * (1.0 / seconds).max(1.0);
+            let first = |least: f64, rate: u32| f64::from(rate).max(least / seconds);
             let (records, bytes) = match s.initial_rate {
                 Some(rate) => (rate as f64, f64::INFINITY),
-                None => (first(FIRST_RECORDS), first(FIRST_BYTES)),
+                None => (first(FIRST_RECORDS, start.records), first(FIRST_BYTES, start.bytes)),
             };
             (Track::new(interval, s, records), Track::new(interval, s, bytes))
         });

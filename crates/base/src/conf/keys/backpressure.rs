@@ -11,8 +11,9 @@ keys! {
 
     /// Records per second of each input until batches have been measured.
     BACKPRESSURE_INITIAL_RATE: Option<u64> = "spark.streaming.backpressure.initialRate" {
-        rule: Rule::Limit, unit: Unit::Of("records/s"), unset: "a careful start: 100 records and 1 MiB for the first batch, or for each second of its interval; then at \
-                    most ten times what one has held"
+        rule: Rule::Limit, unit: Unit::Of("records/s"), unset: "a careful start: for each second of the interval 10,000 records and 10 MiB of a receiver, 100 records and \
+                    1 MiB of what is stored (files, Kafka), at least 100 records and 1 MiB; then at most ten times what \
+                    one has held"
     }
 
     /// How the rate is estimated from the finished batches.

@@ -24,7 +24,7 @@ keys! {
     }
 
     /// Batches that may wait for the running one. What happens beyond that, `spark.streaming.batch.onOverload` says.
-    BATCH_MAX_QUEUED: usize = "spark.streaming.batch.maxQueued" {
+    BATCH_MAX_QUEUED: usize = "spark.streaming.maxQueuedBatches" {
         default: Some("2"), rule: Rule::Positive, unit: Unit::Of("batches")
     }
 

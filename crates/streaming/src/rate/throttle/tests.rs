@@ -23,6 +23,7 @@ struct Done {
 
 /// All by the number of the batch, or of the tick.
 struct Plant<'a> {
+    start: Start,
     interval_ms: u64,
     /// There before the first batch.
     backlog: f64,
@@ -41,7 +42,7 @@ impl Plant<'_> {
 
     fn run_with(&self, settings: Option<Backpressure>, batches: u64) -> Vec<Done> {
         let interval_us = self.interval_ms as f64 * 1_000.0;
-        let mut throttle = Throttle::new(milliseconds(self.interval_ms), settings);
+        let mut throttle = Throttle::new(milliseconds(self.interval_ms), settings, self.start);
         let (mut waiting, mut arrived, mut free_at, mut last) = (self.backlog, 0, 0.0f64, 0u64);
         let mut done = Vec::new();
         for i in 0..batches {
@@ -91,7 +92,8 @@ fn settles(name: &str, done: &[Done], from: usize, to: usize, least: f64) {
 #[test]
 fn a_backlog_is_approached_in_steps() {
     let cost = |_: u64, n: f64, _: f64| 0.001 + n / 1_000_000.0;
-    let plant = Plant { interval_ms: 1_000, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 1_000, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
     let done = plant.run(60);
     let held: Vec<u64> = done.iter().map(|batch| batch.held).collect();
     assert_eq!(held[..4], [100, 1_000, 10_000, 100_000]);
@@ -100,18 +102,52 @@ fn a_backlog_is_approached_in_steps() {
 }
 
 #[test]
+fn what_is_received_is_in_time_from_the_first_batch_on() {
+    for interval_ms in [1, 10, 1_000, 10_000] {
+        // 10,000 records a second of 100 bytes, and a batch can hold ten times as many.
+        let in_a_batch = 10.0 * interval_ms as f64;
+        let cost = move |_: u64, n: f64, _: f64| n / (10.0 * in_a_batch);
+        let offer = move |_: u64| in_a_batch;
+        let plant =
+            Plant { start: Start::RECEIVED, interval_ms, backlog: 0.0, offer: &offer, size: SMALL, cost: &cost };
+        let done = plant.run(100);
+        assert!(done.iter().all(|batch| batch.left == 0.0), "{interval_ms} ms: {done:?}");
+    }
+}
+
+#[test]
+fn a_backlog_that_is_received_is_approached_in_steps_too() {
+    let cost = |_: u64, n: f64, _: f64| 0.001 + n / 1_000_000.0;
+    let plant =
+        Plant { start: Start::RECEIVED, interval_ms: 1_000, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+    let held: Vec<u64> = plant.run(4).iter().map(|batch| batch.held).collect();
+    assert_eq!(held[..2], [10_000, 100_000]);
+    // And a first batch that was far too large is the only one.
+    let slow = |_: u64, n: f64, _: f64| n / 100.0;
+    let done = Plant { cost: &slow, ..plant }.run(60);
+    assert_eq!(done[0].held, 10_000);
+    settles("a hundred records a batch", &done, 20, 60, 80.0);
+}
+
+#[test]
 fn initial_rate_is_what_the_first_batch_gets() {
-    let mut throttle =
-        Throttle::new(milliseconds(500), Some(Backpressure { initial_rate: Some(2_001), gains: DEFAULT }));
+    let mut throttle = Throttle::new(
+        milliseconds(500),
+        Some(Backpressure { initial_rate: Some(2_001), gains: DEFAULT }),
+        Start::STORED,
+    );
     assert_eq!(throttle.next(), Limit { records: Some(1_000), bytes: None });
     assert_eq!(throttle.next(), Limit { records: Some(1_001), bytes: None }, "halves are saved up");
-    assert_eq!(Throttle::new(milliseconds(500), None).next(), Limit::NONE);
+    assert_eq!(Throttle::new(milliseconds(500), None, Start::STORED).next(), Limit::NONE);
 }
 
 #[test]
 fn a_batch_that_is_late_does_not_end_a_stream_that_began_at_a_rate() {
-    let mut throttle =
-        Throttle::new(milliseconds(1), Some(Backpressure { initial_rate: Some(100_000), gains: DEFAULT }));
+    let mut throttle = Throttle::new(
+        milliseconds(1),
+        Some(Backpressure { initial_rate: Some(100_000), gains: DEFAULT }),
+        Start::STORED,
+    );
     // Batches of ten records and a kilobyte are quick; then one waits for something.
     for i in 1..=1_000u64 {
         throttle.next();
@@ -128,7 +164,8 @@ fn from_the_load_that_fits_to_three_times_of_it_and_back() {
     // A batch can process 1,000 records.
     let cost = |_: u64, n: f64, _: f64| n / 1_000.0;
     let offer = |tick: u64| if (100..200).contains(&tick) { 3_000.0 } else { 800.0 };
-    let plant = Plant { interval_ms: 1_000, backlog: 0.0, offer: &offer, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 1_000, backlog: 0.0, offer: &offer, size: SMALL, cost: &cost };
     let done = plant.run(4_000);
     settles("before", &done, 10, 99, 799.0);
     settles("three times as much", &done, 120, 200, 850.0);
@@ -140,7 +177,8 @@ fn from_the_load_that_fits_to_three_times_of_it_and_back() {
 #[test]
 fn half_the_capacity_in_mid_run_and_back() {
     let cost = |i: u64, n: f64, _: f64| n / if (100..200).contains(&i) { 500.0 } else { 1_000.0 };
-    let plant = Plant { interval_ms: 100, backlog: 0.0, offer: &|_| 900.0, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 100, backlog: 0.0, offer: &|_| 900.0, size: SMALL, cost: &cost };
     let done = plant.run(400);
     settles("before", &done, 10, 100, 850.0);
     settles("half the capacity", &done, 110, 200, 400.0);
@@ -150,7 +188,8 @@ fn half_the_capacity_in_mid_run_and_back() {
 #[test]
 fn five_records_a_second() {
     let cost = |_: u64, n: f64, _: f64| n / 5.0;
-    let plant = Plant { interval_ms: 1_000, backlog: 1e6, offer: &|_| 50.0, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 1_000, backlog: 1e6, offer: &|_| 50.0, size: SMALL, cost: &cost };
     let done = plant.run(100);
     assert!(done[0].took <= 20.0, "the first batch is small: {:?}", done[0]);
     settles("five records a second", &done, 5, 100, 3.9);
@@ -160,7 +199,8 @@ fn five_records_a_second() {
 fn less_than_one_record_a_batch() {
     // One fits into a batch well, two hardly: some batches have none.
     let cost = |_: u64, n: f64, _: f64| n * 0.49;
-    let plant = Plant { interval_ms: 100, backlog: 1e6, offer: &|_| 0.0, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 100, backlog: 1e6, offer: &|_| 0.0, size: SMALL, cost: &cost };
     settles("two records a batch at most", &plant.run(200), 60, 200, 0.9);
 }
 
@@ -168,7 +208,8 @@ fn less_than_one_record_a_batch() {
 fn records_of_a_megabyte() {
     // Bytes are what costs: 50 MB in a batch.
     let cost = |_: u64, _: f64, bytes: f64| bytes / 5e7;
-    let plant = Plant { interval_ms: 1_000, backlog: 1e6, offer: &|_| 0.0, size: &|_| 1e6, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 1_000, backlog: 1e6, offer: &|_| 0.0, size: &|_| 1e6, cost: &cost };
     let done = plant.run(100);
     assert!(done[0].bytes <= 1 << 20, "{:?}", done[0]);
     settles("records of a megabyte", &done, 0, 100, 35.0);
@@ -181,14 +222,16 @@ fn records_of_a_megabyte() {
 #[test]
 fn batches_of_a_millisecond() {
     let cost = |_: u64, n: f64, _: f64| 0.1 + n / 100.0;
-    let plant = Plant { interval_ms: 1, backlog: 1e9, offer: &|_| 300.0, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 1, backlog: 1e9, offer: &|_| 300.0, size: SMALL, cost: &cost };
     settles("batches of a millisecond", &plant.run(2_000), 100, 2_000, 70.0);
 }
 
 #[test]
 fn noise_of_a_tenth_is_borne() {
     let cost = |i: u64, n: f64, _: f64| n / 1_000.0 * (0.95 + (i * 7_919 % 100) as f64 / 1_000.0);
-    let plant = Plant { interval_ms: 1_000, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 1_000, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
     settles("noise", &plant.run(1_000), 20, 1_000, 820.0);
 }
 
@@ -196,7 +239,8 @@ fn noise_of_a_tenth_is_borne() {
 fn a_quiet_time_forgets_nothing() {
     let cost = |_: u64, n: f64, _: f64| 0.05 + n / 100_000.0;
     let offer = |tick: u64| if (50..100).contains(&tick) { 1.0 } else { 80_000.0 };
-    let plant = Plant { interval_ms: 1_000, backlog: 0.0, offer: &offer, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 1_000, backlog: 0.0, offer: &offer, size: SMALL, cost: &cost };
     let done = plant.run(150);
     let after = done.iter().rposition(|batch| batch.held == 1).unwrap() + 1;
     assert!(done[after].held >= 70_000, "{:?}", &done[after..after + 3]);
@@ -206,7 +250,8 @@ fn a_quiet_time_forgets_nothing() {
 fn batches_that_cost_more_than_the_interval_whatever_they_hold_are_not_emptied() {
     let noise = |i: u64| 0.9 + (i * 7_919 % 200) as f64 / 1_000.0;
     let cost = |i: u64, n: f64, _: f64| (1.5 + n / 1_000_000.0) * noise(i);
-    let plant = Plant { interval_ms: 1, backlog: 1e12, offer: &|_| 0.0, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 1, backlog: 1e12, offer: &|_| 0.0, size: SMALL, cost: &cost };
     let done = plant.run(5_000);
     let held: u64 = done[500..].iter().map(|batch| batch.held).sum();
     assert!(held / 4_500 > 500_000, "{}", held / 4_500);
@@ -218,7 +263,8 @@ fn batches_that_cost_more_than_the_interval_whatever_they_hold_are_not_emptied()
 fn after_a_batch_that_was_held_up_it_goes_on() {
     for fixed in [0.01, 0.5, 1.1] {
         let cost = |i: u64, n: f64, _: f64| if i == 40 { 300.0 } else { fixed + n / 10_000.0 };
-        let plant = Plant { interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+        let plant =
+            Plant { start: Start::STORED, interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
         let done = plant.run(120);
         let held = |from: usize, to: usize| done[from..to].iter().map(|batch| batch.held).sum::<u64>();
         assert!(held(70, 110) >= held(0, 40) / 2, "{fixed}: {:?}", &done[38..]);
@@ -228,7 +274,8 @@ fn after_a_batch_that_was_held_up_it_goes_on() {
 #[test]
 fn a_tenth_of_the_capacity_in_mid_run() {
     let cost = |i: u64, n: f64, _: f64| n / if i >= 100 { 100.0 } else { 1_000.0 };
-    let plant = Plant { interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
     let done = plant.run(300);
     settles("before", &done, 5, 100, 850.0);
     settles("a tenth", &done, 120, 300, 80.0);
@@ -243,7 +290,8 @@ fn what_only_batches_with_records_cost_is_a_fixed_cost_too() {
             // At first it waits for somebody.
             n => n / 100_000.0 + if i < 10 { 8.0 } else { 1.0 },
         };
-        let plant = Plant { interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+        let plant =
+            Plant { start: Start::STORED, interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
         let settings = settings().map(|s| Backpressure { initial_rate, ..s });
         let done = plant.run_with(settings, 1_500);
         let held: u64 = done[1_400..].iter().map(|batch| batch.held).sum();
@@ -254,7 +302,7 @@ fn what_only_batches_with_records_cost_is_a_fixed_cost_too() {
 /// Batches that a restart finds unfinished are hours late.
 #[test]
 fn what_was_left_over_by_a_restart_does_not_starve_the_stream() {
-    let mut throttle = Throttle::new(milliseconds(1_000), settings());
+    let mut throttle = Throttle::new(milliseconds(1_000), settings(), Start::STORED);
     for done in 1..4 {
         let late_us = 3_600_000_000;
         let done_us = late_us + done * 100_000;
@@ -267,6 +315,7 @@ fn what_was_left_over_by_a_restart_does_not_starve_the_stream() {
 #[test]
 fn a_slow_first_batch_is_forgotten() {
     let cost = |i: u64, n: f64, _: f64| if i == 0 { 1.5 } else { 0.1 + n / 1_000.0 };
-    let plant = Plant { interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
+    let plant =
+        Plant { start: Start::STORED, interval_ms: 100, backlog: 1e9, offer: &|_| 0.0, size: SMALL, cost: &cost };
     settles("after a slow start", &plant.run(200), 10, 200, 700.0);
 }
