@@ -2,7 +2,13 @@
 mod common;
 use common::*;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 use winterbourne_base::ManualClock;
 use winterbourne_engine::SparkContext;
 use winterbourne_streaming::{DStream, Error, InverseOptions, StreamingContext, milliseconds, seconds};
@@ -134,6 +140,148 @@ fn a_batch_that_was_set_aside_enters_and_leaves_as_in_a_window_that_reduces_anew
             let got = (outs.0.take_sorted(), outs.1.take_sorted());
             assert_eq!(got.0, got.1, "{failing:?} run again after {rerun_after}");
         }
+    }
+}
+
+/// What comes out of each kind of window in a batch: with a filter; without, keys that come to nothing left out and
+/// counted; the sum; the count; how often each.
+type Seen = (Pairs, Pairs, usize, Vec<i64>, Vec<u64>, Vec<((u64, i64), u64)>);
+/// A program over what is on the tape, from one batch to another; what comes out of it.
+fn run_windows(place: &str, tape: &Tape, (from, to): (u64, u64), window: u64) -> Vec<Seen> {
+    let clock = ManualClock::new(at(from));
+    let mut outs = None;
+    let ssc = StreamingContext::get_or_create(place, || {
+        let sc = SparkContext::new(conf(&[]))?;
+        let ssc = StreamingContext::with_clock(&sc, seconds(1), clock.clone())?;
+        let pairs: DStream<(u64, i64)> = ssc.input_stream("tape", tape.input()).map(|x| (x / 10, (x % 10) as i64));
+        let keep = InverseOptions::default().filter(|_, n| *n != 0);
+        let (w, s) = (seconds(window), seconds(1));
+        let some = pairs.reduce_by_key_and_window_inverse_with(add, take, w, s, keep).uid("some").checkpoint(s);
+        let all = pairs.reduce_by_key_and_window_inverse(add, take, w, s).uid("all");
+        let sums = pairs.map(|(_, n)| n).reduce_by_window_inverse(add, take, w, s);
+        let counts = (pairs.count_by_window(w, s), pairs.count_by_value_and_window(w, s));
+        outs = Some((send(&some), send(&all), send(&sums), send(&counts.0), send(&counts.1)));
+        Ok(ssc)
+    })
+    .expect("built");
+    let (some, all, sums, counts, values) = outs.expect("built");
+    let mut steps = ssc.start_stepped().expect("a start");
+    let mut seen = Vec::new();
+    while seen.len() < (to - from) as usize {
+        let t = second(steps.step().expect("a batch"));
+        let (mut some, mut all, mut values) = (next(&some).1, next(&all).1, next(&values).1);
+        (some.sort(), all.sort(), values.sort());
+        let keys = all.len();
+        all.retain(|(_, n)| *n != 0);
+        let now = (some, all, keys, next(&sums).1, next(&counts).1, values);
+        if t > from {
+            seen.push(now);
+        }
+    }
+    seen
+}
+/// Batch n: a key of its own, one of three batches, one of all; from 1 on.
+fn some_of_all() -> (Vec<Vec<(u64, i64)>>, Tape) {
+    let batches: Vec<_> = (1..=30u64).map(|n| vec![(n, 3), (40 + n / 3, 2), (60, (n % 7) as i64 + 1)]).collect();
+    let tape = Tape::default();
+    batches.iter().for_each(|b| tape.push(b.iter().map(|(k, n)| k * 10 + *n as u64)));
+    (batches, tape)
+}
+/// What windows should hold that end with the n-th of these batches.
+fn expected(batches: &[Pairs], n: usize, window: usize) -> Seen {
+    let all: Vec<Option<Pairs>> = batches[..n].iter().cloned().map(Some).collect();
+    let sums = twin(&all, window, 1).pop().expect("there are batches");
+    let inside = batches[n.saturating_sub(window)..n].concat();
+    let ever = batches[..n].concat().into_iter().map(|(k, _)| k).collect::<BTreeSet<_>>().len();
+    let mut values = BTreeMap::new();
+    inside.iter().for_each(|x| *values.entry(*x).or_default() += 1);
+    let (sum, count) = (inside.iter().map(|(_, n)| n).sum(), inside.len() as u64);
+    (sums.clone(), sums, ever, vec![sum], vec![count], values.into_iter().collect())
+}
+#[test]
+fn a_shorter_window_after_a_restart_holds_nothing_of_the_longer_one() {
+    let (batches, tape) = some_of_all();
+    for (before, after) in [(10, 2), (10, 1), (4, 1)] {
+        let dir = TempDir::new();
+        let first = run_windows(&dir.at("a"), &tape, (0, 15), before);
+        for (n, got) in (1..).zip(first) {
+            assert_eq!(got, expected(&batches, n, before as usize), "batch {n}, before");
+        }
+        for (n, got) in (16..).zip(run_windows(&dir.at("a"), &tape, (15, 21), after)) {
+            assert_eq!(got, expected(&batches, n, after as usize), "batch {n}, {before} s, then {after} s");
+        }
+    }
+}
+#[test]
+fn a_longer_window_after_a_restart_fills_up() {
+    let (batches, tape) = some_of_all();
+    let dir = TempDir::new();
+    run_windows(&dir.at("a"), &tape, (0, 12), 2);
+    for (n, got) in (13..).zip(run_windows(&dir.at("a"), &tape, (12, 25), 10)) {
+        // What the shorter window had let go before the end may not be there, what came since is.
+        let is = got.4[0];
+        assert!(3 * (n as u64 - 12).min(10) <= is && is <= 30, "batch {n}: {is} records");
+        assert_eq!(got, expected(&batches[..n], n, is as usize / 3), "batch {n}");
+    }
+}
+
+/// A window of three seconds over six seconds of sums that are rounded up again and again; its largest error in so many
+/// slides, in roundings of the largest sum.
+fn largest_error(recompute_every: &str, slides: usize) -> f64 {
+    const LARGE: f64 = 1.5 * (1u64 << 53) as f64;
+    let values: Vec<f64> = [0.75, 0.75, LARGE, 0.0, 0.0, 0.0].into_iter().cycle().take(slides).collect();
+    let mut tester = tester(&[VOLATILE[0], ("spark.streaming.window.recomputeEvery", recompute_every)]);
+    let (feed, stream) = tester.input::<(u64, f64)>();
+    let sums = stream.reduce_by_key_and_window_inverse(|a, b| a + b, |a, b| a - b, seconds(3), seconds(1));
+    let out = tester.output(&sums);
+    values.iter().for_each(|v| feed.push([(1, *v)]));
+    tester.steps(slides).unwrap();
+    let quarters = |v: f64| (v * 4.0) as i128;
+    let error = |(n, got): (usize, Vec<(u64, f64)>)| {
+        let exact: i128 = values[(n + 1).saturating_sub(3)..=n].iter().copied().map(quarters).sum();
+        (quarters(got[0].1) - exact).abs() as f64 / quarters(LARGE * f64::EPSILON / 2.0) as f64
+    };
+    out.take().into_iter().enumerate().map(error).fold(0.0, f64::max)
+}
+#[test]
+fn roundings_add_up_only_until_the_setting_says_anew() {
+    let bound = |every: f64| 2.0 * every + 2.0 * 3.0;
+    let (often, seldom, never) = (largest_error("4", 300), largest_error("100", 300), largest_error("0", 300));
+    assert!(often <= bound(4.0), "{often} roundings");
+    assert!(bound(4.0) < seldom && seldom <= bound(100.0), "{seldom} roundings");
+    assert!(never > 2.0 * seldom, "{never} roundings, {seldom} with");
+}
+
+#[test]
+fn making_it_anew_costs_a_slide_next_to_nothing_whatever_the_length_of_the_window() {
+    const KEYS: u64 = 32;
+    for window in [10, 320] {
+        let mut tester = tester(VOLATILE);
+        let (feed, stream) = tester.input::<(u64, i64)>();
+        let calls = Arc::new(AtomicU64::new(0));
+        let (adds, takes) = (calls.clone(), calls.clone());
+        let add = move |a, b| {
+            adds.fetch_add(1, Relaxed);
+            a + b
+        };
+        let take = move |a, b| {
+            takes.fetch_add(1, Relaxed);
+            a - b
+        };
+        let spread = InverseOptions::default().num_partitions(16);
+        stream
+            .reduce_by_key_and_window_inverse_with(add, take, seconds(window), seconds(1), spread)
+            .foreach_rdd(|_, _| Ok(()));
+        let feed = feed.partitions(1);
+        let mut slides = |n: u64| {
+            (0..n).for_each(|_| feed.push((0..KEYS).map(|k| (k, 1))));
+            tester.steps(n as usize).unwrap();
+            calls.swap(0, Relaxed) as f64 / (n * KEYS) as f64
+        };
+        slides(window);
+        // One that enters, one that leaves.
+        let each = slides(320);
+        assert!((2.0..2.15).contains(&each), "{each} calls for each key in a slide of a window of {window} s");
     }
 }
 

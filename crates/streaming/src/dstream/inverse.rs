@@ -202,8 +202,9 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     ///
     /// Keeps state: the stream needs a checkpoint directory, or to be [`volatile`](DStream::volatile). A batch changes it
     /// once, whatever fails. With floating-point numbers, what was rounded away on the way in and out adds up; so each
-    /// partition is made anew from its window every `spark.streaming.window.recomputeEvery` slides, in turns. Between
-    /// two of these a value is off by at most about as many roundings of the largest sum as batches came and went.
+    /// partition is made anew from its window every `spark.streaming.window.recomputeEvery` slides, in turns: unless set,
+    /// so seldom that a slide reads no more than a sixteenth of a batch for it. Between two of these a value is off by at
+    /// most about as many roundings of the largest sum as batches came and went.
     ///
     /// ```
     /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
@@ -294,7 +295,10 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         let slide = self.window_durations(site, window, slide);
         let InverseOptions { partitions, filter } = options;
         let store: Store<K, Running<V>> = self.store(kind, site, partitions);
-        let every = self.ssc.spark_context().conf().value(keys::WINDOW_RECOMPUTE_EVERY).unwrap_or(0);
+        let given = self.ssc.spark_context().conf().value(keys::WINDOW_RECOMPUTE_EVERY).unwrap_or(None);
+        // Of a long window even a thousandth is more than what enters and leaves.
+        let batches_in = window.as_millis() / self.slide_duration().as_millis().max(1);
+        let every = given.unwrap_or_else(|| batches_in.saturating_mul(16).max(1000));
         let n = store.partitions();
         let functions = Arc::new((f, inverse, emit));
         let combine = functions.clone();
@@ -308,11 +312,14 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         let (parent, state) = (batches.stream.clone(), store.clone());
         let op = batched(&parent, kind, site, slide, window + slide, &store, move |t| {
             let Some(a) = state.attempt(t) else { return Ok(None) };
-            let Some(Slide { rdds, leaving, had, entering, is_anew }) = batches.slide(&state, t, window)? else {
+            let Some(Slide { leave, stay, enter, is_anew }) = batches.slide(&state, t, window)? else {
                 return Ok(None);
             };
             let number = t.as_millis() / slide.as_millis().max(1);
-            let anew = move |p: usize| is_anew || every > 0 && (number + p as u64).is_multiple_of(every);
+            let anew: Vec<bool> = (0..n).map(|p| is_anew || every > 0 && number % every == turn(p, n, every)).collect();
+            let stay = if anew.contains(&true) { stay } else { Vec::new() };
+            let (leaving, had, entering) = (leave.len(), stay.len(), enter.len());
+            let rdds = [leave, stay, enter].concat();
             let done: Vec<OnceLock<()>> = cells(n);
             let (store, calls, keep) = (state.clone(), functions.clone(), filter.clone());
             let run = move |p: usize, open: &dyn Fn(usize) -> Result<Flow<Hashed<K, V>>>| {
@@ -320,8 +327,8 @@ impl<K: Data, V: Data> DStream<(K, V)> {
                 store.apply(p, a, &done[p], |part| {
                     at(site);
                     (0..leaving).try_for_each(|i| part.leave(open(i)?, t, inverse))?;
-                    if anew(p) {
-                        part.begin_anew((leaving..leaving + had + entering).map(open), t, f)?;
+                    if anew[p] {
+                        part.begin_anew((leaving..leaving + had + entering).map(open), t, f, inverse)?;
                     } else {
                         (leaving + had..leaving + had + entering).try_for_each(|i| part.enter(open(i)?, t, f))?;
                     }
@@ -348,6 +355,11 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     }
 }
 
+/// Which of `every` slides makes a partition anew: they are spread over all of them.
+fn turn(p: usize, partitions: usize, every: u64) -> u64 {
+    (p as u128 * u128::from(every) / partitions.max(1) as u128) as u64
+}
+
 /// The node: it has state, and reads its parent further back than itself.
 fn batched<T: Data, K: Key, S: Wire, E: Data>(
     parent: &Arc<StreamOp<T>>,
@@ -368,12 +380,11 @@ struct Batches<K: Data, V: Data> {
     /// Those that entered: they leave as they were then.
     held: Mutex<BTreeMap<Time, Rdd<Hashed<K, V>>>>,
 }
-/// What a slide does: of these RDDs so many leave, so many stay, so many enter.
+/// What a slide does.
 struct Slide<K: Data, V: Data> {
-    rdds: Vec<Rdd<Hashed<K, V>>>,
-    leaving: usize,
-    had: usize,
-    entering: usize,
+    leave: Vec<Rdd<Hashed<K, V>>>,
+    stay: Vec<Rdd<Hashed<K, V>>>,
+    enter: Vec<Rdd<Hashed<K, V>>>,
     /// The values are to be made anew from what is in the window: something that should leave is not there any more.
     is_anew: bool,
 }
@@ -419,9 +430,7 @@ impl<K: Key, V: Wire> Batches<K, V> {
         if !store.has_begun(is_something) {
             return Ok(None);
         }
-        let (leaving, had, entering) = (leave.len(), stay.len(), enter.len());
-        let rdds = [leave, stay, enter].concat();
-        Ok(Some(Slide { rdds, leaving, had, entering, is_anew }))
+        Ok(Some(Slide { leave, stay, enter, is_anew }))
     }
 }
 

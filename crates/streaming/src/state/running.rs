@@ -80,12 +80,14 @@ impl<K: Key, V: Wire> Part<K, Running<V>> {
         })
     }
     /// Makes the values of all keys from these batches, which are all that the window has, after what left it has left. A
-    /// key with none of them keeps its value.
+    /// key that has none of them, although not all of its batches left, lost those that nobody knows any more: what it
+    /// has is taken from itself, which is what they would have left.
     pub(crate) fn begin_anew(
         &mut self,
         batches: impl Iterator<Item = engine::Result<Flow<Hashed<K, V>>>>,
         now: Time,
         f: &impl Fn(V, V) -> V,
+        inverse: &impl Fn(V, V) -> V,
     ) -> engine::Result<()> {
         let mut sums: Vec<Option<Running<V>>> = Vec::new();
         let mut slots = Vec::new();
@@ -111,7 +113,9 @@ impl<K: Key, V: Wire> Part<K, Running<V>> {
         for (sum, i) in sums.into_iter().zip(0..) {
             let new = match (sum, self.get(i)) {
                 (Some(sum), _) => sum,
-                (None, Some(old)) if old.batches() > 0 => Running::new(old.value.clone(), 0),
+                (None, Some(old)) if old.batches() > 0 => {
+                    Running::new(inverse(old.value.clone(), old.value.clone()), 0)
+                }
                 _ => continue,
             };
             self.state(i, now).replace(Some(new));
@@ -154,7 +158,7 @@ mod tests {
                 part.leave(rows(old), now, &|a, b| a - b).unwrap();
             }
             if recompute_every.is_some_and(|every| n % every == 0) {
-                part.begin_anew(window.iter().map(|v| Ok(rows(*v))), now, &|a, b| a + b).unwrap();
+                part.begin_anew(window.iter().map(|v| Ok(rows(*v))), now, &|a, b| a + b, &|a, b| a - b).unwrap();
             } else {
                 part.enter(rows(v), now, &|a, b| a + b).unwrap();
             }

@@ -75,9 +75,10 @@ keys! {
 
     /// How often a window by inverse is made anew from all that is in it, each partition in its turn, so that roundings of
     /// floating-point numbers do not add up: a sum of a window of B batches is off by at most 2 N + 2 B roundings (half a
-    /// unit in the last place) of the largest sum on the way, where N is this number. 0 is never.
-    WINDOW_RECOMPUTE_EVERY: u64 = "spark.streaming.window.recomputeEvery" {
-        default: Some("1000"), unit: Unit::Of("slides")
+    /// unit in the last place) of the largest sum on the way, where N is how many batches come in so many slides. 0 is
+    /// never. Unless set, it is so seldom that each slide reads no more than a sixteenth of a batch again for it.
+    WINDOW_RECOMPUTE_EVERY: Option<u64> = "spark.streaming.window.recomputeEvery" {
+        unit: Unit::Of("slides"), unset: "the larger of 1000 and 16 B"
     }
 
     /// Whether keys of `map_with_state` time out as late as in Spark: only in batches in which the stream is checkpointed
