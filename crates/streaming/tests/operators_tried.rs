@@ -49,6 +49,44 @@ fn what_is_computed_again_in_a_later_batch_is_counted_once() {
     assert_eq!(sums.take(), [[((), 1)], [((), 9)]]);
 }
 #[test]
+fn what_is_skipped_is_counted_where_a_partition_is_not_read_to_its_end() {
+    // Twenty good ones, and a bad one after every fourth.
+    let lines: Vec<&str> = (0..25).map(|i| if i % 5 == 4 { "x" } else { "1" }).collect();
+    for first in [false, true] {
+        let mut tester = tester(&[]);
+        tester.context().set_console(std::io::sink());
+        let (feed, stream) = tester.input::<&'static str>();
+        let numbers = stream.try_map(OnBadRecord::Skip, parse);
+        match first {
+            false => numbers.print(),
+            true => numbers.foreach_rdd(|rdd, _| Ok(assert_eq!(rdd.first()?, 1))),
+        }
+        feed.partitions(1).push(lines.clone());
+        tester.step().unwrap();
+        assert_eq!(tester.context().status().skipped_records, 5, "first: {first}");
+    }
+}
+#[test]
+fn what_several_jobs_read_in_part_is_counted_once_and_what_is_read_later_when_it_is() {
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input::<String>();
+    let numbers = stream.try_map(OnBadRecord::Skip, |s: String| parse(&s));
+    // More than the chunk that the first record is found in.
+    let lines: Vec<String> = (0..20_000).map(|i| if i % 100 == 3 { "x".into() } else { i.to_string() }).collect();
+    numbers.foreach_rdd(|rdd, _| Ok(assert_eq!(rdd.first()?, 0)));
+    // Reads both batches in full when the second one is there.
+    numbers.map(|n| n).window_by(seconds(2), seconds(2)).foreach_rdd(|rdd, _| Ok(rdd.foreach(drop)?));
+    numbers.foreach_rdd(|rdd, _| Ok(assert_eq!(rdd.first()?, 0)));
+    let feed = feed.partitions(1);
+    feed.push(lines.clone());
+    tester.step().unwrap();
+    let first = tester.context().status().skipped_records;
+    assert!((1..200).contains(&first), "{first}");
+    feed.push(lines);
+    tester.step().unwrap();
+    assert_eq!(tester.context().status().skipped_records, 2 * 200);
+}
+#[test]
 fn a_record_that_fails_fails_the_batch_with_its_error() {
     for flat in [false, true] {
         let mut tester = tester(&[]);
@@ -72,14 +110,18 @@ fn try_filter_keeps_the_partitioner_and_try_map_does_not() {
     let (feed, s) = tester.input::<(u8, u8)>();
     let (tell, told) = std::sync::mpsc::channel();
     let sums = s.reduce_by_key(|a, b| a + b);
-    let (filter, map) = (tell.clone(), tell);
+    let (filter, letters, map) = (tell.clone(), tell.clone(), tell);
     sums.try_filter(OnBadRecord::Skip, |_| Ok::<_, BoxError>(true))
         .foreach_rdd(move |r, _| Ok(filter.send(r.partitioner().is_some())?));
+    let (good, dead) = sums.try_filter_or_letter(|_| Ok::<_, BoxError>(true));
+    let kept = letters.clone();
+    good.foreach_rdd(move |r, _| Ok(kept.send(r.partitioner().is_some())?));
+    dead.foreach_rdd(move |r, _| Ok(letters.send(r.partitioner().is_some())?));
     sums.try_map(OnBadRecord::Skip, Ok::<_, BoxError>)
         .foreach_rdd(move |r, _| Ok(map.send(r.partitioner().is_some())?));
     feed.push([(1, 1)]);
     tester.step().unwrap();
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [true, false]);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [true, true, false, false]);
 }
 #[test]
 fn one_record_may_become_very_many() {
@@ -108,6 +150,38 @@ fn a_dead_letter_has_the_record_the_error_the_operator_and_the_batch() {
     };
     assert_eq!(letters, [letter("x", 1), letter("y", 3), letter("z", 3)]);
     assert_eq!(tester.context().status().skipped_records, 3);
+}
+#[test]
+fn letters_of_a_filter_and_of_a_flat_map_have_all_four_fields_too() {
+    let mut tester = tester(&[]);
+    let (feed, lines) = tester.input::<&'static str>();
+    let lines = lines.uid("lines");
+    let (large, unclear) = lines.try_filter_or_letter(|s| parse(s).map(|n| n > 5));
+    let (numbers, mixed) = lines.try_flat_map_or_letter(|s| all(s));
+    let (large, numbers) = (tester.output(&large), tester.output(&numbers));
+    let letters =
+        [("try_filter_or_letter", tester.output(&unclear)), ("try_flat_map_or_letter", tester.output(&mixed))];
+    for batch in [vec!["1", "x", "7"], vec!["2"], vec!["y", "9"]] {
+        feed.push(batch);
+    }
+    tester.steps(3).unwrap();
+    assert_eq!(
+        (large.take(), numbers.take()),
+        (vec![vec!["7"], vec![], vec!["9"]], vec![vec![1, 7], vec![2], vec![9]])
+    );
+    for (kind, letters) in letters {
+        let letters = letters.take().concat();
+        let operator = letters[0].operator.clone();
+        assert!(operator.starts_with(&format!("{kind}-")), "{operator}");
+        let letter = |record, t| BadRecord {
+            record,
+            error: "invalid digit found in string".into(),
+            operator: operator.clone(),
+            time: at(t),
+        };
+        assert_eq!(letters, [letter("x", 1), letter("y", 3)]);
+    }
+    assert_eq!(tester.context().status().skipped_records, 2 * 2);
 }
 #[test]
 fn the_operator_of_a_dead_letter_is_the_same_whatever_is_beside_it() {

@@ -16,6 +16,21 @@ pub enum OnBadRecord {
     /// Leaves the record out and counts it.
     Skip,
 }
+/// Counts what a partition leaves out when its flow goes, whether or not it was read to its end.
+struct Skipped {
+    n: u64,
+    counters: Arc<Counters>,
+}
+impl Skipped {
+    fn one_more(&mut self) {
+        self.n += 1;
+    }
+}
+impl Drop for Skipped {
+    fn drop(&mut self) {
+        Counters::add(&self.counters.skipped_records, self.n);
+    }
+}
 
 impl<T: Data> Rdd<T> {
     /// Applies `f` to each record.
@@ -84,20 +99,9 @@ impl<T: Data> Rdd<T> {
         on_bad: OnBadRecord,
         f: impl Fn(T) -> Result<U, E> + Send + Sync + 'static,
     ) -> Rdd<U> {
-        self.try_map_at(Site::caller(), on_bad, f, |_, _| {})
-    }
-    /// [`try_map`](Rdd::try_map) on behalf of `site`; tells `skipped` how many records of a partition were left out
-    /// once that partition has been read to its end.
-    pub fn try_map_at<U: Data, E: Into<BoxError>>(
-        &self,
-        site: Site,
-        on_bad: OnBadRecord,
-        f: impl Fn(T) -> Result<U, E> + Send + Sync + 'static,
-        skipped: impl Fn(usize, u64) + Send + Sync + 'static,
-    ) -> Rdd<U> {
-        let f = Arc::new((f, skipped));
-        self.narrow("try_map", site, false, move |p, mut flow, task| {
-            let (f, counters, mut bad) = (f.clone(), task.around.counters.clone(), 0);
+        let (site, f) = (Site::caller(), Arc::new(f));
+        self.narrow("try_map", site, false, move |_, mut flow, task| {
+            let (f, mut bad) = (f.clone(), Skipped { n: 0, counters: task.around.counters.clone() });
             Ok(Flow::new(move || {
                 while let Some(c) = flow.next_chunk()? {
                     at(site);
@@ -106,9 +110,9 @@ impl<T: Data> Rdd<T> {
                     // SUBTLE: after a failure the rest of the chunk is passed over; the chunk is dropped with it.
                     c.for_each(|x| {
                         if failure.is_none() {
-                            match (f.0)(x) {
+                            match f(x) {
                                 Ok(y) => out.push(y),
-                                Err(_) if on_bad == OnBadRecord::Skip => bad += 1,
+                                Err(_) if on_bad == OnBadRecord::Skip => bad.one_more(),
                                 Err(e) => failure = Some(e.into()),
                             }
                         }
@@ -119,10 +123,6 @@ impl<T: Data> Rdd<T> {
                     if !out.is_empty() {
                         return Ok(Some(Chunk::Own(out)));
                     }
-                }
-                if bad > 0 {
-                    Counters::add(&counters.skipped_records, bad);
-                    (f.1)(p, std::mem::take(&mut bad));
                 }
                 Ok(None)
             }))

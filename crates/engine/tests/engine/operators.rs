@@ -277,6 +277,9 @@ fn skipped_records_are_counted_each_time_they_are_computed() {
     assert_eq!(sc.counts().skipped_records, 2);
     assert_eq!(numbers.count().unwrap(), 3);
     assert_eq!(sc.counts().skipped_records, 4);
+    // Not read to its end.
+    let one = sc.parallelize(["x", "y", "1", "z"], 1).try_map(Skip, str::parse::<u32>);
+    assert_eq!((one.first().unwrap(), sc.counts().skipped_records), (1, 7));
     let e = words.try_map(Fail, str::parse::<u32>).count().unwrap_err();
     assert!(e.to_string().contains("invalid digit"), "{e}");
 }

@@ -3,21 +3,22 @@ use super::DStream;
 use crate::graph::{StreamMeta, StreamOp};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, atomic::Ordering::Relaxed},
 };
 use winterbourne_base::{Time, time::milliseconds};
 use winterbourne_engine::{BoxError, CHUNK, Chunk, Data, Error, Flow, OnBadRecord, Rdd, Result, Site, at};
 
 /// What a `try_` operator left out, by batch and partition: a partition that is computed again, for another output or for
-/// a window in a later batch, counts once.
+/// a window in a later batch, counts once. One that is not read to its end counts as far as it was read: the most that
+/// anybody saw.
 #[derive(Default)]
 pub(crate) struct Skips(Mutex<Left>);
 #[derive(Default)]
 struct Left {
     new: BTreeMap<Time, BTreeMap<usize, u64>>,
-    /// Of batches that somebody may still look back on.
-    counted: BTreeSet<(Time, usize)>,
+    /// Of batches that somebody may still look back on, how much is counted already.
+    counted: BTreeMap<(Time, usize), u64>,
 }
 impl Skips {
     fn left(&self) -> MutexGuard<'_, Left> {
@@ -25,8 +26,9 @@ impl Skips {
     }
     fn put(&self, t: Time, partition: usize, n: u64) {
         let mut left = self.left();
-        if !left.counted.contains(&(t, partition)) {
-            left.new.entry(t).or_default().insert(partition, n);
+        if left.counted.get(&(t, partition)).is_none_or(|counted| *counted < n) {
+            let most = left.new.entry(t).or_default().entry(partition).or_default();
+            *most = n.max(*most);
         }
     }
     /// What was left out until the batch of t, in earlier ones that only a window has read now too. Nobody looks back
@@ -35,9 +37,12 @@ impl Skips {
         let left = &mut *self.left();
         let later = left.new.split_off(&(t + milliseconds(1)));
         let now = std::mem::replace(&mut left.new, later);
-        left.counted.extend(now.iter().flat_map(|(t, parts)| parts.keys().map(|p| (*t, *p))));
+        let mut sum = 0;
+        for (place, n) in now.into_iter().flat_map(|(t, parts)| parts.into_iter().map(move |(p, n)| ((t, p), n))) {
+            sum += n - left.counted.insert(place, n).unwrap_or(0);
+        }
         left.counted = left.counted.split_off(&(oldest + milliseconds(1), 0));
-        now.values().flat_map(BTreeMap::values).sum()
+        sum
     }
     /// Forgets the batch of t, which was set aside.
     pub(crate) fn discard(&self, t: Time) {
@@ -204,9 +209,40 @@ impl<T: Data> DStream<T> {
         &self,
         f: impl Fn(&T) -> Result<U, E> + Send + Sync + 'static,
     ) -> (DStream<U>, DStream<BadRecord<T>>) {
-        self.parted("try_map_or_letter", Site::caller(), move |x, out| {
-            out.push(Ok(f(x)?));
-            Ok::<(), E>(())
+        self.parted("try_map_or_letter", Site::caller(), false, move |x, out| {
+            out.push(Ok(f(&x).map_err(|e| (x, e))?));
+            Ok(())
+        })
+    }
+    /// [`try_filter`](DStream::try_filter) with [dead letters](DStream::try_map_or_letter): records that `keep` accepts,
+    /// with their partitioner, and those that it can say nothing of.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{RddQueue, StreamingContext, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let lines: RddQueue<&str> = [sc.parallelize(["1", "x", "30"], 1)].into_iter().collect();
+    /// let (large, letters) = ssc
+    ///     .queue_stream(&lines)
+    ///     .try_filter_or_letter(|line| Ok::<_, std::num::ParseIntError>(line.parse::<u32>()? > 9));
+    /// large.foreach_rdd(|rdd, _| { assert_eq!(rdd.collect()?, ["30"]); Ok(()) });
+    /// letters.foreach_rdd(|rdd, _| { assert_eq!(rdd.first()?.record, "x"); Ok(()) });
+    /// ssc.start_stepped()?.step()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn try_filter_or_letter<E: Into<BoxError> + 'static>(
+        &self,
+        keep: impl Fn(&T) -> Result<bool, E> + Send + Sync + 'static,
+    ) -> (DStream<T>, DStream<BadRecord<T>>) {
+        self.parted("try_filter_or_letter", Site::caller(), true, move |x, out| {
+            match keep(&x) {
+                Ok(true) => out.push(Ok(x)),
+                Ok(false) => {}
+                Err(e) => return Err((x, e)),
+            }
+            Ok(())
         })
     }
     /// [`try_flat_map`](DStream::try_flat_map) with [dead letters](DStream::try_map_or_letter).
@@ -234,16 +270,17 @@ impl<T: Data> DStream<T> {
         I: IntoIterator + 'static,
         I::Item: Data,
     {
-        self.parted("try_flat_map_or_letter", Site::caller(), move |x, out| {
-            out.extend(f(x)?.into_iter().map(Ok));
-            Ok::<(), E>(())
+        self.parted("try_flat_map_or_letter", Site::caller(), false, move |x, out| {
+            out.extend(f(&x).map_err(|e| (x, e))?.into_iter().map(Ok));
+            Ok(())
         })
     }
     fn parted<U: Data, E: Into<BoxError> + 'static>(
         &self,
         kind: &'static str,
         site: Site,
-        f: impl Fn(&T, &mut Vec<Part<U, T>>) -> Result<(), E> + Send + Sync + 'static,
+        keeps_partitioner: bool,
+        f: impl Fn(T, &mut Vec<Part<U, T>>) -> Result<(), (T, E)> + Send + Sync + 'static,
     ) -> (DStream<U>, DStream<BadRecord<T>>) {
         let (f, tell, parent) = (Arc::new(f), self.skips(), self.op.clone());
         let meta = StreamMeta::new(kind, site, self.slide_duration()).parent(&self.op);
@@ -251,9 +288,9 @@ impl<T: Data> DStream<T> {
         let op = StreamOp::new(meta, move |t| {
             let Some(r) = parent.rdd(t)? else { return Ok(None) };
             let (f, tell, id) = (f.clone(), tell.clone(), id.get());
-            Ok(Some(each_tried(&r, kind, site, false, t, tell, move |record, out| match f(&record, out) {
+            Ok(Some(each_tried(&r, kind, site, keeps_partitioner, t, tell, move |record, out| match f(record, out) {
                 Ok(()) => Ok(true),
-                Err(e) => {
+                Err((record, e)) => {
                     let error = e.into().to_string();
                     out.push(Err(BadRecord { record, error, operator: id.to_string(), time: t }));
                     Ok(false)
@@ -262,10 +299,10 @@ impl<T: Data> DStream<T> {
         });
         let both = DStream::of(&self.ssc, op).cache();
         let good = both.child("good_records", site, move |r, _| {
-            Ok(picked(r, "good_records", site, Result::ok, |x| x.as_ref().ok()))
+            Ok(picked(r, "good_records", site, keeps_partitioner, Result::ok, |x| x.as_ref().ok()))
         });
         let letters = both.child("dead_letters", site, move |r, _| {
-            Ok(picked(r, "dead_letters", site, Result::err, |x| x.as_ref().err()))
+            Ok(picked(r, "dead_letters", site, false, Result::err, |x| x.as_ref().err()))
         });
         (good, letters)
     }
@@ -276,8 +313,24 @@ impl<T: Data> DStream<T> {
     }
 }
 
-/// Hands each record to `f`, which says whether it was good, and counts those that were not once a partition has been
-/// read to its end.
+/// Counts what a partition leaves out when its flow goes, whether or not it was read to its end.
+struct Bad<F: Fn(u64)> {
+    n: u64,
+    tell: F,
+}
+impl<F: Fn(u64)> Bad<F> {
+    fn one_more(&mut self) {
+        self.n += 1;
+    }
+}
+impl<F: Fn(u64)> Drop for Bad<F> {
+    fn drop(&mut self) {
+        if self.n > 0 {
+            (self.tell)(self.n);
+        }
+    }
+}
+/// Hands each record to `f`, which says whether it was good, and counts those that were not.
 fn each_tried<T: Data, U: Data>(
     r: &Rdd<T>,
     kind: &'static str,
@@ -289,7 +342,12 @@ fn each_tried<T: Data, U: Data>(
 ) -> Rdd<U> {
     let f = Arc::new((f, tell));
     r.narrow(kind, site, keeps_partitioner, move |p, mut flow, task| {
-        let (f, task, mut bad, mut waiting) = (f.clone(), task.clone(), 0, Vec::new().into_iter());
+        let (f, teller, counting) = (f.clone(), f.clone(), task.clone());
+        let tell = move |n| {
+            counting.counters().skipped_records.fetch_add(n, Relaxed);
+            (teller.1)(time, p, n);
+        };
+        let (task, mut bad, mut waiting) = (task.clone(), Bad { n: 0, tell }, Vec::new().into_iter());
         Ok(Flow::new(move || {
             let mut out = Vec::with_capacity(CHUNK);
             // What one record becomes may be long: a chunk goes on when it is full, the rest of its records wait.
@@ -297,7 +355,9 @@ fn each_tried<T: Data, U: Data>(
                 task.check()?;
                 at(site);
                 for x in waiting.by_ref() {
-                    bad += u64::from(!(f.0)(x, &mut out)?);
+                    if !(f.0)(x, &mut out)? {
+                        bad.one_more();
+                    }
                     if out.len() >= CHUNK {
                         break;
                     }
@@ -307,14 +367,9 @@ fn each_tried<T: Data, U: Data>(
                 }
                 match flow.next_chunk()? {
                     Some(c) => waiting = c.into_vec().into_iter(),
-                    None => break,
+                    None => return Ok(None),
                 }
             }
-            if bad > 0 {
-                task.counters().skipped_records.fetch_add(bad, Relaxed);
-                (f.1)(time, p, std::mem::take(&mut bad));
-            }
-            Ok(None)
         }))
     })
 }
@@ -324,10 +379,11 @@ fn picked<X: Data, W: Data>(
     r: &Rdd<X>,
     kind: &'static str,
     site: Site,
+    keeps_partitioner: bool,
     own: impl Fn(X) -> Option<W> + Copy + Send + Sync + 'static,
     shared: impl Fn(&X) -> Option<&W> + Copy + Send + Sync + 'static,
 ) -> Rdd<W> {
-    r.narrow(kind, site, false, move |_, flow, _| {
+    r.narrow(kind, site, keeps_partitioner, move |_, flow, _| {
         Ok(flow.map_chunks(move |c| match c {
             Chunk::Own(v) => v.into_iter().filter_map(own).collect(),
             Chunk::Shared(v, range) => v[range].iter().filter_map(shared).cloned().collect(),
