@@ -92,10 +92,13 @@ fn starting_twice_only_warns() {
 #[test]
 fn what_is_added_after_the_start_is_refused_by_await_termination() {
     type Add = fn(&StreamingContext, &DStream<u64>);
-    let add: [(&str, Add); 3] = [
+    let add: [(&str, Add); 6] = [
         ("queue_stream", |ssc, _| drop(ssc.queue_stream(&RddQueue::<u8>::new()))),
         ("map", |_, stream| drop(stream.map(|x| x))),
         ("foreach_rdd", |_, stream| out(stream)),
+        ("uid", |_, stream| drop(stream.clone().uid("late"))),
+        ("volatile", |_, stream| drop(stream.clone().volatile())),
+        ("checkpoint", |_, stream| drop(stream.clone().checkpoint(seconds(1)))),
     ];
     for (name, add) in add {
         let (clock, ssc) = manual(&[]);

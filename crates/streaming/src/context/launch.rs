@@ -89,6 +89,16 @@ impl StreamingContext {
                 );
                 Some(GraphError { site: m.site, what })
             }));
+        } else {
+            let in_vain = metas().filter(|m| m.stateful.is_none() && m.checkpoint_every().is_some());
+            errors.extend(in_vain.map(|m| {
+                let what = format!(
+                    "{} has a checkpoint interval, but nowhere to put checkpoints: set a checkpoint directory \
+                     (ssc.checkpoint(…) or StreamingContext::get_or_create), or remove .checkpoint(…)",
+                    m.kind
+                );
+                GraphError { site: m.site, what }
+            }));
         }
         let sites: Vec<Site> = metas().filter(|m| m.is_input()).map(|m| m.site).collect();
         let inputs = parts.inputs.clone();

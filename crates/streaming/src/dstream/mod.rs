@@ -133,9 +133,13 @@ impl<T: Data> DStream<T> {
     /// Gives this operator a durable name. State, offsets and commits are kept under it, and the names of what follows
     /// are derived from it, so that editing the graph above does not disturb them. Without one the name is derived from
     /// the operator's kind, parameters and ancestry.
+    #[track_caller]
     pub fn uid(self, name: impl Into<String>) -> Self {
         let name = name.into();
         let site = self.op.meta.site;
+        if !self.ssc.may_add("uid", Site::caller()) {
+            return self;
+        }
         if name.is_empty() {
             self.wrong(site, "a uid must not be empty");
         } else if let Err(second) = self.op.meta.uid.set(name) {
@@ -156,7 +160,11 @@ impl<T: Data> DStream<T> {
     /// # seen.print();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn volatile(self) -> Self {
+        if !self.ssc.may_add("volatile", Site::caller()) {
+            return self;
+        }
         match &self.op.meta.stateful {
             Some(state) => state.set_volatile(),
             None => self.wrong(
@@ -202,9 +210,14 @@ impl<T: Data> DStream<T> {
     }
     /// How often the state this operator keeps is checkpointed: a multiple of its slide. By default every tenth batch for
     /// `map_with_state`, and every ten seconds' worth of batches for others. All operators share their checkpoints: the
-    /// shortest interval counts. Between them, the batch log says what to apply again after a restart.
+    /// shortest interval counts, also that of a stream that keeps no state, which needs a checkpoint directory to have one.
+    /// Between them, the batch log says what to apply again after a restart.
+    #[track_caller]
     pub fn checkpoint(self, interval: impl IntoDuration) -> Self {
         let (site, own) = (self.op.meta.site, self.slide_duration());
+        if !self.ssc.may_add("checkpoint", Site::caller()) {
+            return self;
+        }
         let interval = self.duration(site, "checkpoint", interval);
         if interval.is_zero() || !interval.is_multiple_of(own) {
             self.wrong(

@@ -225,11 +225,13 @@ impl<K: Key, V: Wire, S: Wire, E: Data> Deref for MapWithStateDStream<K, V, S, E
 }
 impl<K: Key, V: Wire, S: Wire, E: Data> MapWithStateDStream<K, V, S, E> {
     /// Gives this operator, and so its state, a durable name; see [`DStream::uid`].
+    #[track_caller]
     pub fn uid(mut self, name: impl Into<String>) -> Self {
         self.stream = self.stream.uid(name);
         self
     }
     /// Accepts that the state is lost when the process ends; see [`DStream::volatile`].
+    #[track_caller]
     pub fn volatile(mut self) -> Self {
         self.stream = self.stream.volatile();
         self
