@@ -13,7 +13,7 @@ use std::{
 use winterbourne_base::{Clock, ManualClock, Time};
 use winterbourne_engine::SparkContext;
 use winterbourne_streaming::{
-    DStream, Error, Health, State, StateOptions, StateSpec, Stepper, StreamingContext, seconds,
+    DStream, Error, Health, InverseOptions, State, StateOptions, StateSpec, Stepper, StreamingContext, Updates, seconds,
 };
 use winterbourne_testkit::{ProgramTester, Storage, TEST_START, TestInput, TestOutput};
 
@@ -232,32 +232,65 @@ fn a_failing_batch_leaves_no_trace_in_what_comes_back() {
 }
 
 /// The files of the state after two batches, and after a third one that fails at a key of one of the operators, if it does.
-fn bytes_of_state(fails_at: Option<(&'static str, u64)>) -> Vec<(String, Vec<u8>)> {
+fn bytes_of_state(fails_at: Option<(&'static str, u64)>, settings: Settings<'_>) -> Vec<(String, Vec<u8>)> {
     let (feed, out) = (TestInput::<u64>::new(), TestOutput::new());
     let (f, o, armed) = (feed.clone(), out.clone(), Arc::new(AtomicBool::new(false)));
     let is_on = armed.clone();
     let mut tester = ProgramTester::new(seconds(1), move |ssc| {
-        let pairs = f.stream(ssc, "numbers").map(|x| (x % 17, x));
+        let numbers = f.stream(ssc, "numbers");
+        let pairs = numbers.map(|x| (x % 17, x));
         let meet = |operator: &'static str| {
             let is_on = is_on.clone();
             move |key: &u64| assert!(!is_on.load(Relaxed) || fails_at != Some((operator, *key)), "as asked")
         };
-        let (mapped, updated) = (meet("mapped"), meet("updated"));
+        let (mapped, updated, by_partition) = (meet("mapped"), meet("updated"), meet("by partition"));
         let spec = StateSpec::function(move |key: &u64, value: Option<u64>, total: &mut State<'_, u64>| {
             mapped(key);
             sum(key, value, total)
         });
-        let add = move |_, key: &u64, new: Vec<u64>, old: Option<u64>| {
-            updated(key);
+        let add = move |key: &u64, new: Vec<u64>, old: Option<u64>| {
             let total = old.unwrap_or(0) + new.iter().sum::<u64>();
-            (total % 10 != 3).then_some(total)
+            (total % 10 != 3).then_some((*key, total))
         };
-        let options = StateOptions::default().num_partitions(4);
-        o.collect(&pairs.update_state_by_key_with_time(add, options).uid("updated").checkpoint(seconds(100)));
+        let with_time = move |_, key: &u64, new, old| {
+            updated(key);
+            Some(add(key, new, old)?.1)
+        };
+        let options = || StateOptions::default().num_partitions(4);
+        o.collect(&pairs.update_state_by_key_with_time(with_time, options()).uid("updated").checkpoint(seconds(100)));
         pairs.map_with_state(spec.num_partitions(4)).uid("mapped").checkpoint(seconds(100)).foreach_rdd(|_, _| Ok(()));
+        let each = move |updates: Updates<u64, u64, u64>| {
+            let by_partition = by_partition.clone();
+            updates.filter_map(move |(key, new, old)| {
+                by_partition(&key);
+                add(&key, new, old)
+            })
+        };
+        pairs.update_state_by_partition(each, options()).uid("by partition").foreach_rdd(|_, _| Ok(()));
+        // Keys that come once in a batch, and values that say of which key they are: what enters and leaves, and what
+        // has not come for a second.
+        let (adds, takes, timed) = (meet("adds"), meet("takes"), meet("timed"));
+        let enter = move |(key, a): (u64, u64), (_, b): (u64, u64)| {
+            adds(&key);
+            (key, a + b)
+        };
+        let leave = move |(key, a): (u64, u64), (_, b): (u64, u64)| {
+            takes(&key);
+            (key, a - b)
+        };
+        let keep = InverseOptions::default().num_partitions(4).filter(|_, (key, n)| key % 2 == 0 || *n > 0);
+        let each = numbers.map(|x| (x, (x, x + 1)));
+        let window = each.reduce_by_key_and_window_inverse_with(enter, leave, seconds(2), seconds(1), keep);
+        window.uid("window").foreach_rdd(|_, _| Ok(()));
+        let spec = StateSpec::function(move |key: &u64, value: Option<u64>, last: &mut State<'_, u64>| match value {
+            Some(value) => last.update(value),
+            None => timed(key),
+        });
+        let timed = numbers.map(|x| (x, x)).map_with_state(spec.num_partitions(4).timeout(seconds(1)));
+        timed.uid("timed").foreach_rdd(|_, _| Ok(()));
     });
     // One partition after the other.
-    tester.set_conf(conf(&[("spark.master", "local[1]")]));
+    tester.set_conf(conf(settings).set_master("local[1]"));
     // What the third one does to keys that are there, that are gone, and that are new.
     for batch in [0..14, 3..25, 5..40] {
         feed.push(batch);
@@ -268,6 +301,8 @@ fn bytes_of_state(fails_at: Option<(&'static str, u64)>) -> Vec<(String, Vec<u8>
         let error = tester.step().expect_err("it fails").to_string();
         assert!(error.contains("as asked"), "{place:?}: {error}");
     }
+    let spills = tester.context().expect("it was started").spark_context().memory_status().spills;
+    assert_eq!(spills > 0, !settings.is_empty(), "{spills} spills");
     tester.stop();
     let disk = tester.disk();
     let files = disk.list("state").expect("a listing");
@@ -276,15 +311,44 @@ fn bytes_of_state(fails_at: Option<(&'static str, u64)>) -> Vec<(String, Vec<u8>
 }
 #[test]
 fn a_batch_that_fails_after_some_of_its_partitions_leaves_the_state_byte_for_byte() {
-    let before = bytes_of_state(None);
-    // Each key is one of the partitions' first, one of the last, or between.
-    for key in 0..17 {
-        for operator in ["mapped", "updated"] {
-            assert!(bytes_of_state(Some((operator, key))) == before, "{operator} fails at key {key}");
+    // Each key is one of the partitions' first, one of the last, or between. Windows take away and add to, and what
+    // times out is, where they have something.
+    let all = [("mapped", 0..17), ("updated", 0..17), ("by partition", 0..17), ("adds", 5..25), ("takes", 0..14)];
+    let places = all.into_iter().chain([("timed", 0..3)]);
+    let before = bytes_of_state(None, &[]);
+    for (operator, key) in places.clone().flat_map(|(operator, keys)| keys.map(move |k| (operator, k))) {
+        assert!(bytes_of_state(Some((operator, key)), &[]) == before, "{operator} fails at key {key}");
+    }
+    // The same where all state is on disk between two batches.
+    let on_disk: Settings<'_> = &[("spark.memory.size", "1")];
+    let before = bytes_of_state(None, on_disk);
+    for (operator, keys) in places {
+        for key in [keys.start, keys.end - 1] {
+            assert!(bytes_of_state(Some((operator, key)), on_disk) == before, "{operator} fails at key {key}, on disk");
         }
     }
 }
 
+#[test]
+fn checkpoint_intervals_that_cannot_be_kept_are_refused() {
+    let said = refused("tests/state_recovery.rs", |tester| {
+        let (_, numbers) = tester.input::<u64>();
+        let count = || numbers.count_by_window(seconds(4), seconds(2)).volatile();
+        count().checkpoint(seconds(3)).print();
+        count().checkpoint(seconds(0)).print();
+        count().checkpoint(seconds(2)).checkpoint(seconds(4)).print();
+        // Without a directory there are no checkpoints, and this one has no other use for the interval.
+        numbers.map(|x| x).checkpoint(seconds(1)).print();
+    });
+    let parts = [
+        "the checkpoint interval (3000 ms) must be a positive multiple of the slide duration (2000 ms)",
+        "the checkpoint interval (0 ms) must be a positive multiple",
+        "the checkpoint interval is set twice",
+        "map has a checkpoint interval, but nowhere to put checkpoints: set a checkpoint directory (ssc.checkpoint(",
+    ];
+    assert_eq!(said.len(), parts.len(), "{said:?}");
+    parts.iter().zip(&said).for_each(|(part, said)| assert!(said.contains(part), "{said}"));
+}
 #[test]
 fn state_without_a_directory_is_refused_with_the_remedies_unless_it_is_volatile() {
     let (_, ssc) = manual(&[]);

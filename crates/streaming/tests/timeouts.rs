@@ -135,6 +135,15 @@ fn a_state_that_is_timing_out_is_neither_updated_nor_removed() {
     }
 }
 #[test]
+fn a_time_out_with_a_fraction_of_a_millisecond_is_refused() {
+    let said = refused("tests/timeouts.rs", |tester| {
+        let (_, stream) = tester.input::<(u64, u64)>();
+        let spec = sums(1).timeout(std::time::Duration::from_micros(1500));
+        stream.map_with_state(spec.volatile()).print();
+    });
+    assert!(matches!(&said[..], [one] if one.contains("1.5ms")), "{said:?}");
+}
+#[test]
 fn many_keys_time_out_in_one_batch() {
     let mut tester = tester(VOLATILE);
     let (feed, stream) = tester.input::<(u64, u64)>();
