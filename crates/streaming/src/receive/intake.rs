@@ -210,7 +210,7 @@ impl<T: Data> Intake<T> {
         self.stream.is_over(self.run)
     }
 
-    /// Calls `f` when the receiver is told to stop, on the thread that tells it; now, if it already was. For ending
+    /// Calls `f` when the receiver is told to stop, on a thread of its own; now, if it already was. For ending
     /// what the receiver blocks in, such as shutting its socket down. Dropped uncalled when this run ends by itself.
     pub fn on_stop(&self, f: impl FnOnce() + Send + 'static) {
         self.stream.on_stop(self.run, Box::new(f));

@@ -71,7 +71,10 @@ impl<T: Data> ReceiverStream<T> {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
         let stream = Arc::clone(self);
-        let thread = thread::spawn(&format!("receiver-{}", self.id()), move || run::run(&stream))?;
+        let thread = thread::spawn(&format!("receiver-{}", self.id()), move || {
+            thread::serve();
+            run::run(&stream);
+        })?;
         state.thread = Some(thread);
         Ok(())
     }
@@ -299,7 +302,7 @@ impl<T: Data> ReceiverStream<T> {
             return;
         }
         drop(state);
-        self.call(hook);
+        call_all(&self.name, &Mutex::new(vec![hook]));
     }
 
     /// As `step`, if this run is not over.
@@ -382,7 +385,7 @@ impl<T: Data> ReceiverStream<T> {
             self.changed.ring();
         }
         match stops {
-            true => hooks.into_iter().for_each(|hook| self.call(hook)),
+            true => self.call(hooks),
             false => drop(hooks),
         }
         self.tell(decision, info);
@@ -405,9 +408,20 @@ impl<T: Data> ReceiverStream<T> {
         (state.finished || state.thread.is_none()).then(|| state.thread.take())
     }
 
-    fn call(&self, hook: Hook) {
-        if catch_unwind(AssertUnwindSafe(hook)).is_err() {
-            tracing::error!(receiver = &*self.name, "a closure given to on_stop panicked; the receiver may not stop");
+    /// On a thread of their own, which ends when they return: one that does not must not keep the stream from stopping.
+    fn call(&self, hooks: Vec<Hook>) {
+        if hooks.is_empty() {
+            return;
+        }
+        let waiting = Arc::new(Mutex::new(hooks));
+        let (name, theirs) = (self.name.clone(), waiting.clone());
+        let spawned = thread::spawn(&format!("receiver-{}-stop", self.id()), move || {
+            thread::serve();
+            call_all(&name, &theirs);
+        });
+        if let Err(e) = spawned {
+            tracing::warn!(receiver = &*self.name, "no thread to end the receiver on, so this one waits for that: {e}");
+            call_all(&self.name, &waiting);
         }
     }
 
@@ -435,5 +449,13 @@ impl<T: Data> ReceiverStream<T> {
             Tell::Error => ReceiverEvent::Error(info),
             Tell::Stopped => ReceiverEvent::Stopped(info),
         });
+    }
+}
+
+fn call_all(receiver: &str, hooks: &Mutex<Vec<Hook>>) {
+    for hook in std::mem::take(&mut *hooks.lock().unwrap_or_else(PoisonError::into_inner)) {
+        if catch_unwind(AssertUnwindSafe(hook)).is_err() {
+            tracing::error!(receiver, "a closure given to on_stop panicked; the receiver may not stop");
+        }
     }
 }
