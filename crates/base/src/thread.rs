@@ -3,6 +3,7 @@
 //! There is no detached spawn: whoever starts a thread holds its [`JoinHandle`] and says in its own head comment how
 //! the thread ends.
 
+use std::cell::Cell;
 use std::io;
 use std::num::NonZero;
 use std::thread::{self, Builder, JoinHandle};
@@ -39,6 +40,30 @@ pub fn spawn_with_stack<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
     builder(name)?.stack_size(stack_bytes).spawn(f)
+}
+
+thread_local! { static SERVES: Cell<bool> = const { Cell::new(false) }; }
+
+/// Says of the calling thread that somebody waits for its end before others can go on: it runs a receiver, say, or tells
+/// listeners. Code of a user that it calls must not wait for those others, and [`serves`] tells.
+///
+/// ```
+/// use winterbourne_base::thread;
+/// let thread = thread::spawn("teller", || {
+///     thread::serve();
+///     thread::serves()
+/// })?;
+/// assert!(thread.join().unwrap() && !thread::serves());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn serve() {
+    SERVES.set(true);
+}
+
+/// Whether the calling thread has called [`serve`].
+#[must_use]
+pub fn serves() -> bool {
+    SERVES.get()
 }
 
 /// How many threads can run at once: what `local[*]` means.

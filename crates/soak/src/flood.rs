@@ -11,14 +11,12 @@ use winterbourne::{BoxError, Clock as _, SparkConf, Stop, StreamingContext, Syst
 /// What a record costs, in rounds of a loop: two threads do some ten thousand in a second, and a socket brings millions.
 const ROUNDS: u64 = 50_000;
 
-/// The feed is faster than the batches by this factor at least, else the run says nothing.
-const TOO_FAST: f64 = 10.0;
-
-/// Feeds a process of its own, as fast as it takes it, until that has done its batches.
+/// Feeds a process of its own, as fast as it takes it, until that has done its batches. How many times as fast as they it
+/// was while it did not have to wait.
 ///
 /// # Errors
-/// If the process grows, if this side never had to wait, or was not fast enough when it did not.
-pub(crate) fn run(batches: u64) -> Result<(), BoxError> {
+/// If the process grows, or this side never had to wait.
+pub(crate) fn run(batches: u64) -> Result<f64, BoxError> {
     let server = TcpListener::bind("127.0.0.1:0")?;
     let port = server.local_addr()?.port().to_string();
     let mut child = Command::new(std::env::current_exe()?)
@@ -69,17 +67,12 @@ pub(crate) fn run(batches: u64) -> Result<(), BoxError> {
     }
     let fed = at_once as f64 / line.len() as f64 / (nanos as f64 / 1e9);
     let factor = fed * seconds / processed as f64;
-    if factor < TOO_FAST {
-        return Err(
-            format!("the feed is no flood: {fed:.0} lines/s, {factor:.1} times what was processed; {said}").into()
-        );
-    }
     println!(
         "flood: {said}; {} line(s) beyond that were taken, and the peer waited {stalls} time(s); when it did not, it sent \
          {factor:.0} times what was processed",
         offered - processed
     );
-    Ok(())
+    Ok(factor)
 }
 
 /// Counts lines, each of which costs something, and says what it held.

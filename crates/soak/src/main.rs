@@ -14,6 +14,9 @@ use winterbourne::BoxError;
 const LONG: (&[(u64, u64)], u64) = (&[(1, 600_000), (5, 1_440_000)], 600);
 const SHORT: (&[(u64, u64)], u64) = (&[(1, 2_000), (5, 600)], 40);
 
+/// The flood is faster than the batches by this factor at least, else it says nothing.
+const TOO_FAST: f64 = 10.0;
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match run(&args) {
@@ -33,11 +36,14 @@ fn run(args: &[String]) -> Result<(), BoxError> {
     };
     match args.first().map(String::as_str) {
         Some("steady") => steady::run(number("--interval-ms", 5)?, number("--batches", 20_000)?),
-        Some("flood") => flood::run(number("--batches", 600)?),
+        Some("flood") => flood::run(number("--batches", 600)?).map(drop),
         Some("child") => flood::child(number("--port", 0)?, number("--batches", 600)?),
         None | Some("--short") => {
             let (steadies, batches) = if args.is_empty() { LONG } else { SHORT };
-            flood::run(batches)?;
+            let factor = flood::run(batches)?;
+            if args.is_empty() && factor < TOO_FAST {
+                return Err(format!("the flood was none: {factor:.1} times as fast as the batches").into());
+            }
             steadies.iter().try_for_each(|&(interval_ms, batches)| steady::run(interval_ms, batches))
         }
         Some(other) => Err(format!("there is no '{other}': see the head of crates/soak/src/main.rs").into()),

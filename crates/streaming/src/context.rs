@@ -21,7 +21,7 @@ use std::{
     thread::JoinHandle,
 };
 use winterbourne_base::{Clock, Duration, IntoDuration, SparkConf, SystemClock, Time, conf::keys, signal, thread};
-use winterbourne_engine::{Site, SparkContext};
+use winterbourne_engine::{Canceller, Site, SparkContext};
 
 type Console = Arc<Mutex<dyn io::Write + Send>>;
 
@@ -43,7 +43,6 @@ struct Threads {
     joins: Vec<JoinHandle<()>>,
     /// There is a batch loop that will say STOPPED.
     looping: bool,
-    signals: Option<signal::SignalGuard>,
 }
 
 /// The context started last, for [`StreamingContext::active`]; it is not kept alive by this.
@@ -229,15 +228,16 @@ impl StreamingContext {
         // thread ends when nobody hands it the work.
         let (hand, work) = mpsc::channel();
         let looping = thread::spawn_with_stack("streaming-batches", 16 << 20, move || {
-            if let Ok((runner, ticker)) = work.recv() {
+            if let Ok(((runner, ticker), signals)) = work.recv() {
                 batch::run(runner, ticker);
+                // Whatever comes next in the program, an interrupt ends it as if there had been no stream.
+                drop::<Option<signal::SignalGuard>>(signals);
             }
         });
         let looping = looping.map_err(|e| system("the batch thread", e))?;
         let signals = if self.setting(keys::STOP_GRACEFULLY_ON_SHUTDOWN)? { Some(self.on_signal()?) } else { None };
         let Some(frozen) = self.freeze(control.clock.now())? else { return Ok(()) };
         let mut threads = self.inner.threads.lock().expect("plain list");
-        threads.signals = signals;
         match control.bus.start(control.clock.clone()) {
             Ok(listening) => threads.joins.push(listening),
             Err(e) => tracing::warn!("no thread for listeners ({e}): they are told on the threads that have news"),
@@ -245,15 +245,14 @@ impl StreamingContext {
         threads.joins.push(looping);
         threads.looping = true;
         // The thread waits for nothing else.
-        let _ = hand.send(frozen);
+        let _ = hand.send((frozen, signals));
         Ok(())
     }
     /// The first interrupt stops gracefully, the second one ends the process.
     fn on_signal(&self) -> Result<signal::SignalGuard> {
-        let (control, group) = (self.inner.control.clone(), self.inner.job_group.clone());
-        let canceller = self.sc.canceller();
+        let stopper = self.stopper();
         let on_signal = move |count| match count {
-            1 => request_stop(&control, &canceller, &group, Stop::gracefully()),
+            1 => stopper.ask(Stop::gracefully()),
             _ => std::process::exit(130),
         };
         signal::on_interrupt(on_signal).map_err(|e| system("the signal handler", e))
@@ -305,50 +304,61 @@ impl StreamingContext {
         self.await_end(Some(self.inner.control.clock.now() + Duration::from_millis(ms)))
     }
     fn await_end(&self, deadline: Option<Time>) -> Result<bool> {
-        self.inner.control.await_end(deadline, || self.graph().parts().late.clone())
+        let stopper = self.stopper();
+        self.inner.control.await_end(deadline, || self.graph().parts().late.clone(), || stopper.hurry())
     }
     /// Stops the stream and waits until it has stopped. [`Stop::gracefully`] finishes what was received first, within
-    /// `spark.streaming.gracefulStopTimeout`; [`Stop::now`] cancels the running batch and undoes it. The SparkContext is
-    /// stopped too, unless told otherwise. From within a batch (a `foreach_rdd` body, say, or the closure of a record) or a listener the stop is only
-    /// asked for: it happens when the batch is done. Before `start` the context is merely marked; a second call waits
-    /// for the first, and may turn a graceful stop into one at once.
+    /// `spark.streaming.gracefulStopTimeout`, and then becomes [`Stop::now`], which cancels the running batch and undoes
+    /// it. The SparkContext is stopped too, unless told otherwise.
+    ///
+    /// From a thread that the stream itself waits for, the stop is only asked for: within a batch (a `foreach_rdd` body,
+    /// say, or the closure of a record) it happens when the batch is done; within a listener, a receiver or the callback
+    /// of an asynchronous action, when those have returned. Before `start`, or during it, the context is merely marked,
+    /// and does not start; a second call waits for the first, and may turn a graceful stop into one at once.
     pub fn stop(&self, how: Stop) {
         let control = &self.inner.control;
         self.graph().parts().frozen = Some("stopping");
-        if control.state() == StreamingState::Initialized {
-            tracing::warn!("StreamingContext has not been started yet");
-            control.change(|s| s.state = StreamingState::Stopped);
-        }
+        control.change(|s| {
+            if s.state == StreamingState::Initialized {
+                tracing::warn!("StreamingContext has not been started yet");
+                s.state = StreamingState::Stopped;
+            }
+        });
         let over = control.state() == StreamingState::Stopped;
         if over {
             if how.spark_context.unwrap_or_else(|| self.setting(keys::STOP_SPARK_CONTEXT_BY_DEFAULT).unwrap_or(true)) {
                 self.sc.stop();
             }
         } else {
-            request_stop(control, &self.sc.canceller(), &self.inner.job_group, how);
+            self.stopper().ask(how);
         }
-        if !control.is_worker() {
+        if !control.is_worker() && !thread::serves() {
             self.join();
         }
     }
-    /// Waits until the threads are done, unless this is one of them.
+    /// Waits until the threads are done.
     fn join(&self) {
-        let (joins, signals, looping) = {
+        let (joins, looping) = {
             let mut threads = self.inner.threads.lock().expect("plain list");
-            let me = std::thread::current().id();
-            if threads.joins.iter().any(|j| j.thread().id() == me) {
-                return;
-            }
-            (std::mem::take(&mut threads.joins), threads.signals.take(), threads.looping)
+            (std::mem::take(&mut threads.joins), threads.looping)
         };
+        if looping {
+            let stopper = self.stopper();
+            self.inner.control.await_stopped(|| stopper.hurry());
+        }
         for j in joins {
             // The threads' loops do not unwind, and say STOPPED if they do.
             let _ = j.join();
         }
-        drop(signals);
-        if looping {
-            // Another caller may have taken the handles.
-            self.inner.control.await_stopped();
+    }
+    fn stopper(&self) -> Stopper {
+        // It was looked at when the stream was started.
+        let timeout = self.setting(keys::GRACEFUL_STOP_TIMEOUT).ok().flatten();
+        Stopper {
+            control: self.inner.control.clone(),
+            canceller: self.sc.canceller(),
+            group: self.inner.job_group.clone(),
+            timeout: timeout.unwrap_or((self.inner.batch * 10).max(LEAST_TIMEOUT)),
         }
     }
     /// Runs the batch that holds the stream again. Does nothing if none does.
@@ -377,17 +387,37 @@ impl StreamingContext {
     }
 }
 
-fn request_stop(control: &Control, canceller: &winterbourne_engine::Canceller, group: &str, how: Stop) {
-    control.change(|s| {
-        // A stop at once overrules a graceful one, not the other way round.
-        if s.stop.is_none_or(|before| before.graceful) {
-            s.stop = Some(how);
+/// What a graceful stop may take if nothing is said, however short the interval: what takes longer is undone.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(10_000);
+
+/// What it takes to end a stream, from whatever thread.
+struct Stopper {
+    control: Arc<Control>,
+    canceller: Canceller,
+    group: String,
+    /// What a graceful stop may take.
+    timeout: Duration,
+}
+impl Stopper {
+    fn ask(&self, how: Stop) {
+        let until = self.control.clock.now() + self.timeout;
+        self.control.change(|s| {
+            // A stop at once overrules a graceful one, not the other way round.
+            if s.stop.is_none_or(|before| before.graceful) {
+                s.stop = Some(how);
+                s.stop_by = how.graceful.then(|| s.stop_by.unwrap_or(until));
+            }
+        });
+        // SUBTLE: a job may begin between two looks of the loop, so the group is closed, not only cancelled. Asked for from
+        // within a batch, a stop at once lets that batch finish.
+        if !how.graceful && !self.control.is_worker() {
+            self.canceller.close_job_group(&self.group);
         }
-    });
-    // SUBTLE: a job may begin between two looks of the loop, so the group is closed, not only cancelled. Asked for from
-    // within a batch, a stop at once lets that batch finish.
-    if !how.graceful && !control.is_worker() {
-        canceller.close_job_group(group);
+    }
+    /// The time of a graceful stop is over. The loop sees that between two batches; those who wait for it end what runs.
+    fn hurry(&self) {
+        tracing::warn!("spark.streaming.gracefulStopTimeout is over: a batch that runs is cancelled");
+        self.canceller.close_job_group(&self.group);
     }
 }
 

@@ -216,6 +216,7 @@ impl Bus {
         self.threaded.store(true, Release);
         let bus = self.clone();
         thread::spawn("streaming-listeners", move || {
+            thread::serve();
             loop {
                 let seen = bus.bell.count();
                 let (next, closed) = {

@@ -29,25 +29,29 @@ fn received(settings: Settings<'_>, bytes: &[u8]) -> (Vec<String>, ReceiverInfo)
 }
 
 #[test]
-fn a_server_that_is_not_there_is_tried_once_per_restart_delay() {
+fn a_server_that_is_not_there_is_tried_again_with_growing_delays() {
     let (clock, ssc) = manual(&[("spark.streaming.receiverRestartDelay", "3s")]);
     // Nothing can listen on port 0.
     let seen = send(&ssc.socket_text_stream("127.0.0.1", 0));
     let ears = Ears::on(&ssc);
     ssc.start().unwrap();
-    for attempt in 0..4 {
+    let (mut tried, mut batch) = (0, 0);
+    for (attempt, delay) in [3, 6, 12, 24, 48, 48].into_iter().enumerate() {
         let told = ears.receiver_stopped();
-        let restarting = ReceiverState::Restarting { at: at(attempt * 3 + 3) };
-        assert_eq!((told.state, told.restarts), (restarting, attempt));
+        let restarting = ReceiverState::Restarting { at: at(tried + delay) };
+        assert_eq!((told.state, told.restarts), (restarting, attempt as u64));
         assert!(told.last_error.unwrap().starts_with("Error connecting to 127.0.0.1:0: "));
         assert_eq!((info(&ssc).state, info(&ssc).name.as_str()), (restarting, "SocketReceiver-0"));
-        for s in 1..3 {
-            clock.set(at(attempt * 3 + s));
+        tried += delay;
+        while batch < tried - 1 {
+            batch += 1;
+            clock.set(at(batch));
             assert_eq!(lines(&seen), [""; 0], "batches go on without it");
         }
         // A loop without a pause would have been heard by now.
         assert!(ears.rest().iter().all(|e| !kind(e).starts_with("receiver")));
-        clock.set(at(attempt * 3 + 3));
+        batch += 1;
+        clock.set(at(batch));
         lines(&seen);
     }
     ssc.stop(Stop::gracefully());

@@ -10,7 +10,7 @@ use std::{
 use winterbourne_base::{Clock, ManualClock, Time};
 use winterbourne_engine::{Codec, SparkContext};
 use winterbourne_streaming::{
-    CsvOptions, DStream, FileSink, Period, Recovered, Sink, SinkPlace, SinkWriter, StreamingContext, seconds,
+    CsvOptions, DStream, FileSink, Period, Recovered, Sink, SinkPlace, SinkWriter, Stop, StreamingContext, seconds,
 };
 use winterbourne_testkit::check_sink;
 
@@ -49,6 +49,34 @@ fn numbers(directory: &str) -> Vec<u64> {
     numbers
 }
 
+#[test]
+fn no_sink_replaces_what_another_has_written() {
+    let dir = TempDir::new();
+    let out = dir.at("out");
+    let (clock, ssc) = manual(&[("spark.streaming.batch.onFailure", "stop")]);
+    let (first, stream) = queue(&ssc);
+    stream.write_to("first", lines(&out));
+    stream.map(|n| 10 * n).write_to("second", lines(&out));
+    first.push(ssc.spark_context().range(1..4, 1));
+    ssc.start().unwrap();
+    clock.set(at(1));
+    let error = ssc.await_termination().unwrap_err().to_string();
+    assert!(error.contains("1000-00000-0.txt already") && error.contains("another directory or ending"), "{error}");
+    assert_eq!(numbers(&out), [1, 2, 3], "what was there is there");
+    // With other names they go together.
+    let (clock, ssc) = manual(&[]);
+    let (first, stream) = queue(&ssc);
+    let out = dir.at("both");
+    stream.write_to("first", lines(&out));
+    stream.map(|n| 10 * n).write_to("second", lines(&out).ending("tens"));
+    let ears = Ears::on(&ssc);
+    first.push(ssc.spark_context().range(1..4, 1));
+    ssc.start().unwrap();
+    clock.set(at(1));
+    ears.batch();
+    assert_eq!(numbers(&out), [1, 2, 3, 10, 20, 30]);
+    ssc.stop(Stop::now());
+}
 #[test]
 fn the_file_sink_keeps_the_contract() {
     let dir = TempDir::new();

@@ -43,7 +43,11 @@ fn lives_on(
 
 #[test]
 fn a_receiver_that_panics_again_and_again() {
-    let ssc = lives_on(|_| panic!("again"), |ears| drop(ears.receiver_stopped()));
+    let panics = |intake: &Intake<u64>| {
+        intake.store(0)?; // or the delay would grow
+        panic!("again")
+    };
+    let ssc = lives_on(panics, |ears| drop(ears.receiver_stopped()));
     let info = &ssc.status().receivers[0];
     assert!(info.restarts >= 19 && info.last_error.as_ref().is_some_and(|e| e.contains("again")), "{info:?}");
     ssc.stop(Stop::now());
@@ -65,18 +69,41 @@ fn a_receiver_that_blocks_for_ever() {
     drop(never);
 }
 
+/// Of the buffer, and of each of its records: four fit, and the fifth does not.
+const BUFFER: u64 = 1 << 20;
+const RECORD: usize = 250_000;
+
 #[test]
 fn a_receiver_that_floods() {
-    let ssc = lives_on(
-        |intake| {
-            loop {
-                intake.store_all((0..50).collect())?;
-            }
-        },
-        |_| (),
-    );
-    let info = &ssc.status().receivers[0];
-    assert!(info.stalls > 0, "it waits: {info:?}");
-    assert!(info.buffered_bytes <= 256 << 20);
+    let (clock, ssc) = manual(&[
+        ("spark.streaming.receiver.bufferSize", &BUFFER.to_string()),
+        ("spark.streaming.backpressure.enabled", "false"),
+    ]);
+    let (full, stalled) = channel();
+    let flood = ssc.receiver_stream(Script(move |intake: &Intake<Vec<u8>>| {
+        loop {
+            intake.store(vec![0; RECORD])?;
+            full.send(())?;
+        }
+    }));
+    let floods = send(&flood.map(|record| record.len()));
+    let (give, ready, stream) = neighbour(&ssc);
+    let batches = send(&stream);
+    ssc.start().expect("a good graph");
+    for n in 1..=20 {
+        // All that fits is stored, and what is held never passes the bound.
+        (0..4).for_each(|_| next(&stalled));
+        clock.await_waiting(3); // the loop, the listeners' thread, and the receiver with its fifth
+        let held = ssc.status().receivers[0].buffered_bytes;
+        assert!((4 * RECORD as u64..=BUFFER).contains(&held), "{held}");
+        give.send(n).expect("it receives");
+        next(&ready);
+        clock.set(at(n));
+        assert_eq!(next(&floods), (at(n), vec![RECORD; 4]));
+        assert_eq!(next(&batches), (at(n), vec![n]));
+    }
+    let receivers = ssc.status().receivers;
+    assert!(receivers[0].waits > 0, "it waits: {:?}", receivers[0]);
+    assert_eq!((receivers[1].restarts, receivers[1].records, receivers[1].stalls), (0, 20, 0));
     ssc.stop(Stop::now());
 }

@@ -65,14 +65,31 @@ fn program() {
     println!("\nSTOPPED");
 }
 
+/// Another one: its stream ends by itself, and then it has something else to do.
+#[test]
+fn program_that_goes_on() {
+    let Ok(_) = env::var(DIR) else { return };
+    let conf = SparkConf::empty().set_app_name("signals").set_master("local[1]");
+    let conf = conf.set("spark.streaming.stopGracefullyOnShutdown", true);
+    let ssc = StreamingContext::from_conf(conf, milliseconds(5)).unwrap();
+    ssc.iterator_stream(0..10u64).foreach_rdd(|rdd, _| Ok(rdd.count().map(drop)?));
+    ssc.start().unwrap();
+    ssc.await_termination().unwrap();
+    println!("\nENDED");
+    std::io::stdin().read_to_string(&mut String::new()).unwrap();
+}
+
 struct Program {
     child: Child,
     out: BufReader<ChildStdout>,
 }
 impl Program {
     fn start(dir: &Path, hang: Option<u64>) -> Self {
+        Self::start_as("program", dir, hang)
+    }
+    fn start_as(name: &str, dir: &Path, hang: Option<u64>) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", "program", "--nocapture"]).env(DIR, dir);
+        command.args(["--exact", name, "--nocapture"]).env(DIR, dir);
         if let Some(n) = hang {
             command.env(HANG, n.to_string());
         }
@@ -143,5 +160,18 @@ fn the_first_signal_waits_for_the_batch_and_the_second_does_not() {
         assert!(right(&told));
         program.child.kill().unwrap();
         program.child.wait().unwrap();
+    }
+}
+#[test]
+fn once_the_stream_has_ended_a_signal_ends_the_process_as_any_other() {
+    use std::os::unix::process::ExitStatusExt as _;
+    for (name, number) in [("-INT", 2), ("-TERM", 15)] {
+        let mut program = Program::start_as("program_that_goes_on", Path::new("unused"), None);
+        program.told_until("ENDED");
+        // The thread that kept the signals may still be at its last step: then another one is the first.
+        while program.child.try_wait().unwrap().is_none() {
+            program.signal(name);
+        }
+        assert_eq!(program.child.wait().unwrap().signal(), Some(number));
     }
 }

@@ -9,11 +9,11 @@ use std::{
         mpsc::{Receiver, channel, sync_channel},
     },
 };
-use winterbourne_base::thread::spawn;
-use winterbourne_engine::Text;
+use winterbourne_base::{ManualClock, thread::spawn};
+use winterbourne_engine::{BoxError, Rdd, SparkContext, SparkListenerEvent, Text};
 use winterbourne_streaming::{
-    DStream, Error, Intake, QueueOptions, RddQueue, ReceiverState, Stop, StreamingContext, StreamingEvent,
-    StreamingState,
+    DStream, Error, Input, Intake, Planned, QueueOptions, RddQueue, ReceiverState, Stop, StreamingContext,
+    StreamingEvent, StreamingState, Tick,
 };
 
 #[test]
@@ -70,12 +70,15 @@ fn a_graceful_stop_in_the_middle_loses_nothing_that_was_taken_in() {
 #[test]
 fn local_1_serves_any_number_of_receivers_and_one_that_never_returns() {
     const LINES: u64 = 300;
-    let one = conf(&[("spark.streaming.gracefulStopTimeout", "400ms")]).set_master("local[1]");
-    let ssc = StreamingContext::from_conf(one, ms(20)).unwrap();
+    let one = conf(&[("spark.streaming.gracefulStopTimeout", "3s")]).set_master("local[1]");
+    let clock = ManualClock::new(at(0));
+    let ssc = StreamingContext::with_clock(&SparkContext::new(one).unwrap(), ms(1_000), clock.clone()).unwrap();
     let servers = [listen(), listen(), listen()];
     let sockets: Vec<_> = servers.iter().map(|(_, port)| ssc.socket_text_stream("127.0.0.1", *port)).collect();
-    let ((release, blocked), (entered, inside)) = (sync_channel::<()>(0), channel());
-    let deaf = ssc.receiver_stream(Script(move |_: &Intake<Text>| {
+    let ((release, blocked), (entered, inside), (stop, told)) = (sync_channel::<()>(0), channel(), channel());
+    let deaf = ssc.receiver_stream(Script(move |intake: &Intake<Text>| {
+        let stop = stop.clone();
+        intake.on_stop(move || stop.send(()).expect("the test listens"));
         entered.send(())?;
         // Nobody ever sends: it returns when the test is over.
         let _ = blocked.recv();
@@ -91,7 +94,14 @@ fn local_1_serves_any_number_of_receivers_and_one_that_never_returns() {
         (0..LINES).for_each(|i| writeln!(client, "line {i}").unwrap());
     }
     (0..3).for_each(|_| assert_eq!(ears.receiver_stopped().records, LINES));
-    ssc.stop(Stop::gracefully());
+    let stopper = ssc.clone();
+    let stopping = spawn("stopping", move || stopper.stop(Stop::gracefully())).unwrap();
+    next(&told);
+    // It waits for the tick at which what was received is run, and then for the receiver that does not return.
+    clock.set(at(1));
+    ears.batch();
+    clock.set(at(3));
+    stopping.join().unwrap();
     assert_eq!(counted.load(Relaxed), 3 * LINES);
     let states: Vec<_> = ssc.status().receivers.iter().map(|r| r.state).collect();
     assert_eq!(states.iter().filter(|s| **s == ReceiverState::Abandoned).count(), 1, "{states:?}");
@@ -266,6 +276,113 @@ fn a_stop_from_a_listener_does_not_deadlock() {
         ssc.await_termination().unwrap();
         ssc.stop(Stop::now());
     }
+}
+#[test]
+fn a_stop_from_a_listener_of_the_engine_does_not_deadlock() {
+    for how in [Stop::now(), Stop::gracefully()] {
+        let (clock, ssc) = manual(&[]);
+        let ((queue, stream), inside, (returned, seen)) = (queue(&ssc), ssc.clone(), channel());
+        total(&stream);
+        let told = ssc.spark_context().add_spark_listener(move |e: &SparkListenerEvent| {
+            if matches!(e, SparkListenerEvent::JobEnd(_)) {
+                inside.stop(how);
+                let _ = returned.send(());
+            }
+        });
+        told.unwrap();
+        queue.push(ssc.spark_context().range(0..3, 1));
+        ssc.start().unwrap();
+        clock.set(at(1));
+        next(&seen);
+        ssc.await_termination().unwrap();
+        ssc.stop(Stop::now());
+        assert!(ssc.spark_context().is_stopped());
+    }
+}
+#[test]
+fn a_stop_from_a_receiver_does_not_wait_for_itself() {
+    for how in [Stop::now(), Stop::gracefully()] {
+        let (_clock, ssc) = manual(&[]);
+        let inside = ssc.clone();
+        let stream = ssc.receiver_stream(Script(move |intake: &Intake<u64>| {
+            inside.stop(how);
+            while !intake.is_stopped() {
+                std::thread::yield_now();
+            }
+            Ok(())
+        }));
+        total(&stream);
+        ssc.start().unwrap();
+        // The clock stands still: a receiver that waited for itself would wait for ever.
+        ssc.await_termination().unwrap();
+        // A stop at once does not wait for receivers.
+        assert!(how == Stop::now() || ssc.status().receivers[0].state == ReceiverState::Stopped);
+    }
+}
+/// An input whose start stops the stream.
+struct Stopping(StreamingContext);
+impl Input<u64> for Stopping {
+    type Plan = u64;
+    fn start(&mut self) -> Result<(), BoxError> {
+        self.0.stop(Stop::now().keep_spark_context());
+        Ok(())
+    }
+    fn plan(&mut self, _: &Tick) -> Result<Option<Planned<u64>>, BoxError> {
+        panic!("a batch ran")
+    }
+    fn read(&mut self, sc: &SparkContext, _: &u64) -> Result<Rdd<u64>, BoxError> {
+        Ok(sc.range(0..1, 1))
+    }
+}
+#[test]
+fn a_stop_during_the_start_is_not_lost() {
+    let (clock, ssc) = manual(&[]);
+    total(&ssc.input_stream("stopping", Stopping(ssc.clone())));
+    assert!(matches!(ssc.start(), Err(Error::AlreadyStopped)));
+    assert_eq!(ssc.state(), StreamingState::Stopped);
+    clock.set(at(5));
+    ssc.await_termination().unwrap();
+}
+#[test]
+fn a_graceful_stop_whose_time_is_over_cancels_and_undoes_the_running_batch() {
+    let (clock, ssc) = manual(&[("spark.streaming.gracefulStopTimeout", "3s")]);
+    let (stream, seen) = endless(&ssc);
+    let counted = total(&stream);
+    ssc.start().unwrap();
+    clock.set(at(1));
+    next(&seen);
+    let stopper = ssc.clone();
+    let stopping = spawn("stopping", move || stopper.stop(Stop::gracefully())).unwrap();
+    while clock.next_deadline() != Some(at(4)) {
+        std::thread::yield_now();
+    }
+    clock.set(at(4));
+    stopping.join().unwrap();
+    let status = ssc.status();
+    assert_eq!((status.completed_batches, status.state), (0, StreamingState::Stopped));
+    assert_eq!((status.failed_attempts, counted.load(Relaxed)), (1, 0), "it is not tried again");
+}
+#[test]
+fn what_a_receiver_does_when_it_is_told_to_stop_holds_up_nobody() {
+    let (_clock, ssc) = manual(&[]);
+    let ((entered, inside), (release, blocked)) = (channel(), sync_channel::<()>(0));
+    let blocked = std::sync::Arc::new(Mutex::new(blocked));
+    let stream = ssc.receiver_stream(Script(move |intake: &Intake<u64>| {
+        let blocked = blocked.clone();
+        // It never returns while the test runs.
+        intake.on_stop(move || drop(blocked.lock().map(|b| b.recv())));
+        entered.send(())?;
+        while !intake.is_stopped() {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }));
+    total(&stream);
+    ssc.start().unwrap();
+    next(&inside);
+    ssc.stop(Stop::now());
+    assert_eq!(ssc.state(), StreamingState::Stopped);
+    drop(release);
 }
 #[test]
 fn every_caller_of_stop_waits_until_it_has_stopped() {

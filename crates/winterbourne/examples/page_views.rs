@@ -62,7 +62,8 @@ fn main() -> Result<(), BoxError> {
     let statistic = args.next().ok_or("give a statistic: page-counts, error-rates, active-users or popular-users")?;
     let host = args.next().unwrap_or_else(|| "localhost".into());
     let port = args.next().map_or(Ok(9999), |p| p.parse())?;
-    let ssc = StreamingContext::from_conf(SparkConf::new().set_app_name("page_views"), seconds(1))?;
+    let conf = SparkConf::new().set_app_name("page_views").set("spark.streaming.stopGracefullyOnShutdown", true);
+    let ssc = StreamingContext::from_conf(conf, seconds(1))?;
     let views = views(&ssc.socket_text_stream(host, port));
     match &*statistic {
         "page-counts" => page_counts(&views).print(),

@@ -11,7 +11,8 @@ pub fn build(numbers: &DStream<u64>) -> DStream<(u64, u64)> {
 
 fn main() -> Result<(), BoxError> {
     winterbourne::log_to_stderr();
-    let ssc = StreamingContext::from_conf(SparkConf::new().set_app_name("queue_stream"), milliseconds(200))?;
+    let conf = SparkConf::new().set_app_name("queue_stream").set("spark.streaming.stopGracefullyOnShutdown", true);
+    let ssc = StreamingContext::from_conf(conf, milliseconds(200))?;
     let queue = RddQueue::new();
     build(&ssc.queue_stream(&queue)).print();
     ssc.start()?;

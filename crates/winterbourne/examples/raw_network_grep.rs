@@ -22,7 +22,8 @@ fn main() -> Result<(), BoxError> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [host, port, connections, word] = &args[..] else { return Err("give HOST, PORT, CONNECTIONS and WORD".into()) };
     let servers = vec![(host.clone(), port.parse()?); connections.parse()?];
-    let ssc = StreamingContext::from_conf(SparkConf::new().set_app_name("raw_network_grep"), seconds(1))?;
+    let conf = SparkConf::new().set_app_name("raw_network_grep").set("spark.streaming.stopGracefullyOnShutdown", true);
+    let ssc = StreamingContext::from_conf(conf, seconds(1))?;
     build(&ssc, &servers, word).print();
     ssc.start()?;
     ssc.await_termination()?;

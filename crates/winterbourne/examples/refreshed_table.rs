@@ -52,7 +52,8 @@ fn main() -> Result<(), BoxError> {
     let table = args.next().ok_or("give the file with the names, and a host and a port if you like")?;
     let host = args.next().unwrap_or_else(|| "localhost".into());
     let port = args.next().map_or(Ok(9999), |p| p.parse())?;
-    let ssc = StreamingContext::from_conf(SparkConf::new().set_app_name("refreshed_table"), seconds(1))?;
+    let conf = SparkConf::new().set_app_name("refreshed_table").set("spark.streaming.stopGracefullyOnShutdown", true);
+    let ssc = StreamingContext::from_conf(conf, seconds(1))?;
     build(&ssc.socket_text_stream(host, port), Table::at(table)).print();
     ssc.start()?;
     ssc.await_termination()?;

@@ -14,7 +14,8 @@ fn main() -> Result<(), BoxError> {
     let mut args = std::env::args().skip(1);
     let host = args.next().unwrap_or_else(|| "localhost".into());
     let port = args.next().map_or(Ok(9999), |p| p.parse())?;
-    let ssc = StreamingContext::from_conf(SparkConf::new().set_app_name("streaming_app"), seconds(1))?;
+    let conf = SparkConf::new().set_app_name("streaming_app").set("spark.streaming.stopGracefullyOnShutdown", true);
+    let ssc = StreamingContext::from_conf(conf, seconds(1))?;
     build(&ssc.socket_text_stream(host, port)).print();
     ssc.start()?;
     ssc.await_termination()?;

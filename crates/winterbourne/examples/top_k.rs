@@ -22,7 +22,8 @@ fn main() -> Result<(), BoxError> {
     let k = args.next().map_or(Ok(10), |k| k.parse())?;
     let host = args.next().unwrap_or_else(|| "localhost".into());
     let port = args.next().map_or(Ok(9999), |p| p.parse())?;
-    let ssc = StreamingContext::from_conf(SparkConf::new().set_app_name("top_k"), seconds(1))?;
+    let conf = SparkConf::new().set_app_name("top_k").set("spark.streaming.stopGracefullyOnShutdown", true);
+    let ssc = StreamingContext::from_conf(conf, seconds(1))?;
     build(&ssc.socket_text_stream(host, port), k).print_n(k);
     ssc.start()?;
     ssc.await_termination()?;

@@ -24,7 +24,8 @@ fn main() -> Result<(), BoxError> {
     let mut args = std::env::args().skip(1);
     let host = args.next().unwrap_or_else(|| "localhost".into());
     let port = args.next().map_or(Ok(9999), |p| p.parse())?;
-    let conf = SparkConf::new().set_app_name("windowed_hot_words");
+    let conf =
+        SparkConf::new().set_app_name("windowed_hot_words").set("spark.streaming.stopGracefullyOnShutdown", true);
     let ssc = StreamingContext::from_conf(conf, seconds(2))?;
     build(&ssc.socket_text_stream(host, port), seconds(60), seconds(10)).print();
     ssc.start()?;

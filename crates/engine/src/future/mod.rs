@@ -188,6 +188,7 @@ impl<T: Send + 'static> FutureAction<T> {
         }
         let (theirs, context, mine) = (shared.clone(), sc.clone(), scope::now());
         let thread = winterbourne_base::thread::spawn_with_stack("async-action", STACK, move || {
+            winterbourne_base::thread::serve();
             let result = {
                 let _mine = mine.enter();
                 let _behalf = JobScope::enter(Change::Behalf(behalf));

@@ -76,7 +76,10 @@ impl Bus {
         let mut listeners = self.listeners();
         if listeners.thread.is_none() {
             let bus = self.clone();
-            listeners.thread = Some(winterbourne_base::thread::spawn("spark-listeners", move || bus.run())?);
+            listeners.thread = Some(winterbourne_base::thread::spawn("spark-listeners", move || {
+                winterbourne_base::thread::serve();
+                bus.run();
+            })?);
         }
         let id = ListenerId(listeners.next);
         listeners.next += 1;

@@ -14,8 +14,9 @@ fn sums_and_distinct_keys_are_right_however_often_keys_repeat() {
     // All of them in memory, and next to no memory.
     for budget in ["1g", "64"] {
         let sc = SparkContext::new(conf("local[2]").set("spark.memory.size", budget)).unwrap();
-        for of in [100, 9_000, 40_000, u64::MAX] {
-            let records = sc.range(0..N, 3).map(move |i| record(i, of));
+        // One partition alone has one table, or has records before it.
+        for (of, parts) in [100, 9_000, 40_000, u64::MAX].into_iter().flat_map(|of| [(of, 3), (of, 1)]) {
+            let records = sc.range(0..N, parts).map(move |i| record(i, of));
             let mut expect = BTreeMap::new();
             (0..N).map(|i| record(i, of)).for_each(|(k, v)| *expect.entry(k).or_insert(0) += v);
             let mut sums = records.reduce_by_key_in(|a, b| a + b, 4).collect().unwrap();

@@ -210,6 +210,9 @@ pub(crate) enum Command {
 pub(crate) struct Shared {
     pub(crate) state: StreamingState,
     pub(crate) stop: Option<Stop>,
+    /// Until when a graceful one may take, and whether what ran then was cancelled.
+    pub(crate) stop_by: Option<Time>,
+    pub(crate) hurried: bool,
     pub(crate) commands: VecDeque<Command>,
     /// What `await_termination` returns: the error the stream is held by or ended with, or a misuse.
     pub(crate) error: Option<Error>,
@@ -249,6 +252,8 @@ impl Control {
         let shared = Shared {
             state: StreamingState::Initialized,
             stop: None,
+            stop_by: None,
+            hurried: false,
             commands: VecDeque::new(),
             error: None,
             status,
@@ -293,21 +298,46 @@ impl Control {
         let me = std::thread::current().id();
         winterbourne_engine::TaskContext::get().is_some() || self.shared().workers.contains(&me)
     }
-    /// Waits until the loop has said STOPPED.
-    pub(crate) fn await_stopped(&self) {
+    /// Whether the batch that runs is to fail: it was cancelled by a stop.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let shared = self.shared();
+        shared.hurried || shared.stop.is_some_and(|s| !s.graceful)
+    }
+    /// Waits until the loop has said STOPPED; `hurry` is called once when a graceful stop has taken its time.
+    pub(crate) fn await_stopped(&self, hurry: impl Fn()) {
         loop {
             let seen = self.bell.count();
             if self.state() == StreamingState::Stopped {
                 return;
             }
-            self.clock.wait(&self.bell, seen, None);
+            self.wait(seen, None, &hurry);
         }
+    }
+    /// Waits for news, until then, or until a graceful stop has taken its time.
+    fn wait(&self, seen: u64, deadline: Option<Time>, hurry: &impl Fn()) {
+        let now = self.clock.now();
+        let (stop_by, is_late) = {
+            let mut shared = self.shared();
+            let stop_by = shared.stop_by.filter(|_| !shared.hurried);
+            let is_late = stop_by.is_some_and(|by| now >= by);
+            shared.hurried |= is_late;
+            (stop_by, is_late)
+        };
+        if is_late {
+            return hurry();
+        }
+        self.clock.wait(&self.bell, seen, deadline.into_iter().chain(stop_by).min());
     }
     /// Waits until the stream is over, an error is to be reported, or the deadline. True if it is over.
     ///
     /// # Errors
     /// The error to be reported, again each time.
-    pub(crate) fn await_end(&self, deadline: Option<Time>, misuse: impl Fn() -> Option<Error>) -> Result<bool, Error> {
+    pub(crate) fn await_end(
+        &self,
+        deadline: Option<Time>,
+        misuse: impl Fn() -> Option<Error>,
+        hurry: impl Fn(),
+    ) -> Result<bool, Error> {
         loop {
             let seen = self.bell.count();
             if let Some(e) = misuse() {
@@ -325,7 +355,7 @@ impl Control {
             if deadline.is_some_and(|d| self.clock.now() >= d) {
                 return Ok(false);
             }
-            self.clock.wait(&self.bell, seen, deadline);
+            self.wait(seen, deadline, &hurry);
         }
     }
 }

@@ -36,7 +36,6 @@ pub(crate) struct Settings {
     pub(crate) on_overload: OnOverload,
     /// What a batch never holds more of.
     pub(crate) most: Limit,
-    pub(crate) graceful_timeout: Duration,
     pub(crate) stop_spark_context: bool,
     /// Output operations of a batch that run at once.
     pub(crate) concurrent_jobs: usize,
@@ -147,7 +146,7 @@ impl Runner {
             self.nodes.iter().for_each(|n| n.settle(tick.time, false));
             self.undo_sinks(&mut progress);
             self.control.shared().status.failed_attempts += 1;
-            let stopping = self.control.shared().stop.is_some_and(|s| !s.graceful);
+            let stopping = self.control.is_cancelled();
             if progress.attempt < self.settings.max_attempts && !stopping {
                 tracing::warn!("batch {} failed in {part}: {cause}; trying again", tick.time);
                 continue;

@@ -40,16 +40,16 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
     let mut joined = false;
     loop {
         let seen = control.bell.count();
-        let (command, stop) = {
+        let (command, stop, stop_by) = {
             let mut shared = control.shared();
-            (shared.commands.pop_front(), shared.stop)
+            (shared.commands.pop_front(), shared.stop, shared.stop_by)
         };
         if let Some(stop) = stop {
             if !stop.graceful {
                 runner.inputs.iter().for_each(|i| i.stop());
                 break finish(&mut runner, Some(stop));
             }
-            let until = *stopping.get_or_insert_with(|| begin_graceful(&runner));
+            let until = *stopping.get_or_insert_with(|| begin_graceful(&runner, stop_by));
             let mut waiting = is_waiting(&runner);
             // A receiver that has not returned yet is waited for at the bell, so that a stop at once can end the wait.
             let late = control.clock.now() >= until;
@@ -98,7 +98,7 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
             runner.assess(waiting(&runner, control.clock.now()));
         }
         if let Err(error) = done {
-            if control.shared().stop.is_some_and(|s| !s.graceful) {
+            if control.is_cancelled() {
                 continue; // cancelled: that is no failure to report
             }
             match runner.policy(&error) {
@@ -117,11 +117,10 @@ pub(crate) fn run(mut runner: Runner, mut ticker: Ticker) {
     }
 }
 
-fn begin_graceful(runner: &Runner) -> Time {
-    let clock = &runner.control.clock;
-    let until = clock.now() + runner.settings.graceful_timeout;
+/// Until when it may take: as was said when it was asked for.
+fn begin_graceful(runner: &Runner, stop_by: Option<Time>) -> Time {
     runner.inputs.iter().for_each(|i| i.stop());
-    until
+    stop_by.unwrap_or_else(|| runner.control.clock.now())
 }
 /// Whether a receiver was told to stop and has not returned.
 fn is_receiving(runner: &Runner) -> bool {

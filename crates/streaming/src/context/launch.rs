@@ -50,8 +50,19 @@ impl StreamingContext {
                 return Err(e);
             }
         };
+        control.change(|s| {
+            if s.state == StreamingState::Initialized {
+                s.state = StreamingState::Active;
+            }
+        });
+        if control.state() != StreamingState::Active {
+            // Somebody has stopped it meanwhile.
+            runner.inputs.iter().for_each(|i| i.stop());
+            runner.keeper = None;
+            runner.forget_everything();
+            return Err(Error::AlreadyStopped);
+        }
         *ACTIVE.lock().expect("plain handle") = Some((Arc::downgrade(&self.inner), self.sc.clone()));
-        control.change(|s| s.state = StreamingState::Active);
         control.bus.post(|| StreamingEvent::Started(now));
         Ok(Some((runner, ticker)))
     }
@@ -259,7 +270,8 @@ impl StreamingContext {
         durable::restore(opened, program)
     }
     fn settings(&self) -> Result<Settings> {
-        let timeout = self.setting(keys::GRACEFUL_STOP_TIMEOUT)?;
+        // What it says is asked for when the stream is stopped.
+        self.setting(keys::GRACEFUL_STOP_TIMEOUT)?;
         Ok(Settings {
             interval: self.inner.batch,
             max_attempts: self.setting(keys::BATCH_MAX_ATTEMPTS)?.max(1),
@@ -273,7 +285,6 @@ impl StreamingContext {
                 records: self.setting(keys::BATCH_MAX_RECORDS)?,
                 bytes: self.setting(keys::BATCH_MAX_BYTES)?.map(|bytes| bytes.0),
             },
-            graceful_timeout: timeout.unwrap_or(self.inner.batch * 10),
             stop_spark_context: self.setting(keys::STOP_SPARK_CONTEXT_BY_DEFAULT)?,
             concurrent_jobs: self.setting(keys::CONCURRENT_JOBS)?,
         })

@@ -12,6 +12,10 @@ use super::run::panic_text;
 use super::socket::{LinesEnd, read_lines};
 use super::{Intake, Receiver};
 
+/// Bytes at which records that wait already are enough to be stored together: what is taken out of a channel is in memory
+/// and not counted yet.
+const TOGETHER: usize = 64 << 10;
+
 /// Runs `feed` on a thread of its own until it ends or the receiver is told to stop. Then the intake takes nothing more,
 /// so that the thread ends when it stores the next time.
 fn beside<T: Data>(
@@ -72,8 +76,17 @@ impl<T: Data> Receiver<T> for ChannelReceiver<T> {
         let Some(records) = self.0.take() else { return Ok(()) };
         beside(intake, move |intake| {
             while let Ok(first) = records.recv() {
+                let mut bytes = intake.weight(std::slice::from_ref(&first));
+                let mut together = vec![first];
                 // What waits already comes along.
-                intake.store_all(std::iter::once(first).chain(records.try_iter().take(CHUNK - 1)).collect())?;
+                while together.len() < CHUNK
+                    && bytes < TOGETHER
+                    && let Ok(next) = records.try_recv()
+                {
+                    bytes += intake.weight(std::slice::from_ref(&next));
+                    together.push(next);
+                }
+                intake.store_sized(together, bytes)?;
             }
             Ok(())
         })

@@ -12,7 +12,7 @@ pub struct ReceiverInfo {
     pub name: String,
     /// What it does now.
     pub state: ReceiverState,
-    /// The last failure, panic or reported error.
+    /// The last failure, panic or reported error, or why it asked to be stopped or called again.
     pub last_error: Option<String>,
     /// When that was.
     pub last_error_time: Option<Time>,
@@ -59,7 +59,7 @@ pub enum ReceiverState {
     },
     /// Its source has ended: nothing more will come.
     Ended,
-    /// It was told to stop, and did.
+    /// It was told to stop, or asked for it, and did.
     Stopped,
     /// It was told to stop, and its thread did not return in time. Nothing it stores is taken any more.
     Abandoned,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use winterbourne_engine::Data;
 
 use super::stream::ReceiverStream;
+use super::supervisor::Event;
 use crate::rate::Load;
 
 /// Where a [`Receiver`](super::Receiver) puts what it receives. Cheap to clone, for receivers with threads of their
@@ -67,13 +68,19 @@ fn load(records: usize, bytes: usize) -> Load {
 }
 
 impl<T: Data> Intake<T> {
-    /// Stores one record, estimated at `size_of::<T>()` bytes.
+    /// Stores one record, which counts with what its strings and collections hold.
     ///
     /// # Errors
     ///
     /// [`Stopped`]: the record was not taken.
     pub fn store(&self, record: T) -> Result<(), Stopped> {
-        self.stream.put(self.run, load(1, size_of::<T>()), |buffer, bytes, now| buffer.push(record, bytes, now))
+        let bytes = self.weight(std::slice::from_ref(&record));
+        self.store_one_sized(record, bytes)
+    }
+
+    /// The bytes that these records hold in memory.
+    pub(super) fn weight(&self, records: &[T]) -> usize {
+        (self.stream.weight)(records)
     }
 
     /// As [`store`](Self::store), of a record that holds about so many bytes in memory.
@@ -81,18 +88,19 @@ impl<T: Data> Intake<T> {
         self.stream.put(self.run, load(1, bytes), |buffer, bytes, now| buffer.push(record, bytes, now))
     }
 
-    /// Stores records, estimated at `size_of::<T>()` bytes each, in one block unless that would be more than a batch can
-    /// have. Large vectors that stay whole are not copied.
+    /// Stores records, which count with what their strings and collections hold, in one block unless that would be more
+    /// than a batch can have. Large vectors that stay whole are not copied.
     ///
     /// # Errors
     ///
     /// [`Stopped`]: none of them was taken.
     pub fn store_all(&self, records: Vec<T>) -> Result<(), Stopped> {
-        let bytes = records.len().saturating_mul(size_of::<T>());
+        let bytes = self.weight(&records);
         self.store_sized(records, bytes)
     }
 
-    /// As [`store_all`](Self::store_all), by a caller who knows how many bytes the records hold in memory.
+    /// As [`store_all`](Self::store_all), by a caller who knows how many bytes the records hold in memory: nobody looks
+    /// into them.
     ///
     /// # Errors
     ///
@@ -109,7 +117,7 @@ impl<T: Data> Intake<T> {
     /// them. Only then acknowledge them to the source; that is what makes a receiver *reliable*. Threads that store at the
     /// same time share the syncs of the disk, so many of them are faster than one. Without a write-ahead log (no
     /// checkpoint directory, or `spark.streaming.receiver.writeAheadLog.enable` is false) it returns when they are in
-    /// memory. Estimated at `size_of::<T>()` bytes each.
+    /// memory. The records count with what their strings and collections hold.
     ///
     /// While the disk is full it waits and tries again, `spark.streaming.receiver.writeAheadLog.maxFailures` times.
     ///
@@ -142,7 +150,7 @@ impl<T: Data> Intake<T> {
     ///
     /// [`StoreError`], which says whether the records may turn up all the same. Do not acknowledge them.
     pub fn store_reliably(&self, records: Vec<T>) -> Result<(), StoreError> {
-        let bytes = records.len().saturating_mul(size_of::<T>());
+        let bytes = self.weight(&records);
         self.store_sized_reliably(records, bytes)
     }
 
@@ -202,7 +210,7 @@ impl<T: Data> Intake<T> {
         self.stream.is_over(self.run)
     }
 
-    /// Calls `f` when the receiver is told to stop, on the thread that tells it; now, if it already was. For ending
+    /// Calls `f` when the receiver is told to stop, on a thread of its own; now, if it already was. For ending
     /// what the receiver blocks in, such as shutting its socket down. Dropped uncalled when this run ends by itself.
     pub fn on_stop(&self, f: impl FnOnce() + Send + 'static) {
         self.stream.on_stop(self.run, Box::new(f));
@@ -213,6 +221,52 @@ impl<T: Data> Intake<T> {
     /// [`ReceiverEvent::Error`](super::ReceiverEvent::Error).
     pub fn report_error(&self, message: impl Into<String>) {
         self.stream.report(message.into());
+    }
+
+    /// Ends the receiver for good, from whichever thread: from now on nothing is taken, the closures given to
+    /// [`on_stop`](Self::on_stop) are called, and when `receive` has returned, whatever it returns, it is not called again.
+    /// `message` says why: it becomes [`ReceiverInfo::last_error`](super::ReceiverInfo::last_error). Does nothing if the run
+    /// is over.
+    pub fn stop(&self, message: impl Into<String>) {
+        self.stream.ask(self.run, Event::StopAsked(message.into()));
+    }
+
+    /// Ends this run, from whichever thread, as [`stop`](Self::stop) does, but `receive` is called again when it has returned
+    /// and the delay is over, as after a failure with this message. For threads that notice what `receive` itself does not.
+    ///
+    /// ```
+    /// use winterbourne_streaming::{BoxError, Intake, Receiver};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # use winterbourne_streaming::{StreamingContext, milliseconds};
+    ///
+    /// /// A thread reads; the receiver itself only waits for its end.
+    /// struct Beside { calls: u64 }
+    /// impl Receiver<u64> for Beside {
+    ///     fn receive(&mut self, intake: &Intake<u64>) -> Result<(), BoxError> {
+    ///         self.calls += 1;
+    ///         let (done, ended) = std::sync::mpsc::channel::<()>();
+    ///         intake.on_stop(move || drop(done));
+    ///         let (theirs, call) = (intake.clone(), self.calls);
+    ///         std::thread::spawn(move || {
+    ///             let _ = theirs.store(call);
+    ///             if call < 3 { theirs.restart("no heartbeat") } else { theirs.stop("three calls are enough") }
+    ///         });
+    ///         let _ = ended.recv();
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # let conf = SparkConf::empty().set_app_name("doc").set("spark.streaming.receiverRestartDelay", "1ms");
+    /// # let sc = SparkContext::new(conf)?;
+    /// # let ssc = StreamingContext::new(&sc, milliseconds(10))?;
+    /// # let (told, seen) = std::sync::mpsc::channel();
+    /// # ssc.receiver_stream(Beside { calls: 0 }).foreach_rdd(move |rdd, _| Ok(told.send(rdd.collect()?)?));
+    /// # ssc.start()?;
+    /// # ssc.await_termination()?;
+    /// # assert_eq!(seen.try_iter().collect::<Vec<_>>().concat(), [1, 2, 3]);
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn restart(&self, message: impl Into<String>) {
+        self.stream.ask(self.run, Event::RestartAsked(message.into()));
     }
 
     /// The id of the input stream.

@@ -8,7 +8,7 @@
 //! In the order of the flow: [`Receiver`] (what users write), `server`, `socket`, `frames`, `bytes`, `feed` (ours), [`Intake`] (what it is handed),
 //! `room` (may these bytes come in), `buffer` (records to blocks to batches), `stream` (one receiver with all of
 //! that), `logged` (what of it is written to the write-ahead log, and when), `ledger` (what a restart makes of the log),
-//! `supervisor` (what happens after a failure: decides only), `run` (the thread that does it).
+//! `supervisor` (what happens after a failure: decides only), `run` (the thread that does it), `weight` (what records hold).
 //!
 //! *Durability.* Where there is a checkpoint directory, every block is written to the log `received/` before a batch takes
 //! it (`spark.streaming.receiver.writeAheadLog.enable`). [`Intake::store_reliably`] returns when its records are durable,
@@ -42,6 +42,7 @@ mod socket;
 mod state;
 mod stream;
 mod supervisor;
+mod weight;
 
 pub use block::{BlockId, BlockMeta, Gone};
 pub(crate) use bytes::BytesReceiver;

@@ -40,7 +40,9 @@ pub trait Receiver<T: Data>: Send + 'static {
     /// threads that still hold a clone of it are told that they are stopped.
     ///
     /// `Ok` means that the source has ended. After an error or a panic it is called again, on the same value, when
-    /// `spark.streaming.receiverRestartDelay` is over; what it stored is kept.
+    /// `spark.streaming.receiverRestartDelay` is over, or up to 16 times that while runs fail without storing anything;
+    /// what it stored is kept. Threads that hold a clone of the intake end a run with [`Intake::restart`] or
+    /// [`Intake::stop`].
     ///
     /// # Errors
     ///

@@ -19,6 +19,7 @@ use super::logged::{Codec, Leftover};
 use super::run;
 use super::state::{Hook, State};
 use super::supervisor::{Decision, Event, Next, Tell};
+use super::weight;
 use super::{
     BlockId, BlockMeta, Intake, Receiver, ReceiverEvent, ReceiverInfo, ReceiverState, Settings, Setup, Stopped,
     Tolerated,
@@ -39,6 +40,8 @@ pub(crate) struct ReceiverStream<T: Data> {
     /// Rung when room was made, a run ended, a stop was asked for or the thread finished.
     changed: Bell,
     pub(super) codec: Codec<T>,
+    /// The bytes that records hold in memory.
+    pub(super) weight: fn(&[T]) -> usize,
     /// SUBTLE: who writes to the log holds this, and takes `state` inside of it for a moment, never the other way round.
     pub(super) writer: Mutex<Leftover>,
     state: Mutex<State<T>>,
@@ -52,7 +55,8 @@ impl<T: Data> ReceiverStream<T> {
     {
         let name: Arc<str> = format!("{}-{}", receiver.name(), setup.id).into();
         let state = Mutex::new(State::new(&setup, Arc::clone(&name), receiver));
-        Arc::new(Self { setup, name, changed: Bell::new(), codec: Codec::new(), writer: Mutex::default(), state })
+        let (codec, weight) = (Codec::new(), weight::weight::<T>);
+        Arc::new(Self { setup, name, changed: Bell::new(), codec, weight, writer: Mutex::default(), state })
     }
 
     /// Starts the thread `receiver-<id>`.
@@ -67,7 +71,10 @@ impl<T: Data> ReceiverStream<T> {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
         let stream = Arc::clone(self);
-        let thread = thread::spawn(&format!("receiver-{}", self.id()), move || run::run(&stream))?;
+        let thread = thread::spawn(&format!("receiver-{}", self.id()), move || {
+            thread::serve();
+            run::run(&stream);
+        })?;
         state.thread = Some(thread);
         Ok(())
     }
@@ -295,7 +302,15 @@ impl<T: Data> ReceiverStream<T> {
             return;
         }
         drop(state);
-        self.call(hook);
+        call_all(&self.name, &Mutex::new(vec![hook]));
+    }
+
+    /// As `step`, if this run is not over.
+    pub(super) fn ask(&self, run: u64, event: Event) {
+        let state = self.lock();
+        if !state.is_over(run) {
+            self.step_locked(state, event);
+        }
     }
 
     pub(super) fn report(&self, message: String) {
@@ -349,21 +364,28 @@ impl<T: Data> ReceiverStream<T> {
 
     /// Lets the supervisor decide, then does what it decided, except for the thread's own next step.
     pub(super) fn step(&self, event: Event) -> Next {
+        self.step_locked(self.lock(), event)
+    }
+
+    fn step_locked(&self, mut state: MutexGuard<'_, State<T>>, event: Event) -> Next {
         let now = self.setup.clock.now();
-        let stops = event == Event::Stop;
+        let stops = matches!(event, Event::Stop | Event::StopAsked(_) | Event::RestartAsked(_));
         let ends_run = matches!(event, Event::Returned(_));
+        // Who asked for another run has no part in it.
+        let next_run = ends_run || matches!(event, Event::RestartAsked(_));
         let (decision, info, hooks) = {
-            let mut state = self.lock();
-            let decision = state.supervisor.step(event, now);
-            state.run += u64::from(ends_run);
+            let received = state.records;
+            let decision = state.supervisor.step(event, received, now);
+            state.run += u64::from(next_run);
             let hooks = if stops || ends_run { std::mem::take(&mut state.hooks) } else { Vec::new() };
             (decision, state.info(), hooks)
         };
+        drop(state);
         if decision.changed {
             self.changed.ring();
         }
         match stops {
-            true => hooks.into_iter().for_each(|hook| self.call(hook)),
+            true => self.call(hooks),
             false => drop(hooks),
         }
         self.tell(decision, info);
@@ -386,9 +408,20 @@ impl<T: Data> ReceiverStream<T> {
         (state.finished || state.thread.is_none()).then(|| state.thread.take())
     }
 
-    fn call(&self, hook: Hook) {
-        if catch_unwind(AssertUnwindSafe(hook)).is_err() {
-            tracing::error!(receiver = &*self.name, "a closure given to on_stop panicked; the receiver may not stop");
+    /// On a thread of their own, which ends when they return: one that does not must not keep the stream from stopping.
+    fn call(&self, hooks: Vec<Hook>) {
+        if hooks.is_empty() {
+            return;
+        }
+        let waiting = Arc::new(Mutex::new(hooks));
+        let (name, theirs) = (self.name.clone(), waiting.clone());
+        let spawned = thread::spawn(&format!("receiver-{}-stop", self.id()), move || {
+            thread::serve();
+            call_all(&name, &theirs);
+        });
+        if let Err(e) = spawned {
+            tracing::warn!(receiver = &*self.name, "no thread to end the receiver on, so this one waits for that: {e}");
+            call_all(&self.name, &waiting);
         }
     }
 
@@ -400,7 +433,7 @@ impl<T: Data> ReceiverStream<T> {
             (Tell::Started, _) => tracing::info!(receiver, restarts = info.restarts, "receiving"),
             (Tell::Error, _) => tracing::warn!(receiver, error, "the receiver reports an error and goes on"),
             (Tell::Stopped, ReceiverState::Restarting { at }) => {
-                let delay_ms = self.setup.settings.restart_delay.as_millis();
+                let delay_ms = (at - self.setup.clock.now()).as_millis();
                 tracing::warn!(receiver, error, delay_ms, at = %at, "the receiver failed and is going to be restarted");
             }
             (Tell::Stopped, ReceiverState::Abandoned) => {
@@ -416,5 +449,13 @@ impl<T: Data> ReceiverStream<T> {
             Tell::Error => ReceiverEvent::Error(info),
             Tell::Stopped => ReceiverEvent::Stopped(info),
         });
+    }
+}
+
+fn call_all(receiver: &str, hooks: &Mutex<Vec<Hook>>) {
+    for hook in std::mem::take(&mut *hooks.lock().unwrap_or_else(PoisonError::into_inner)) {
+        if catch_unwind(AssertUnwindSafe(hook)).is_err() {
+            tracing::error!(receiver, "a closure given to on_stop panicked; the receiver may not stop");
+        }
     }
 }

@@ -15,6 +15,9 @@ use super::ReceiverState;
 ///             ▼            │                                   └── GaveUp ──▶ Abandoned ── Returned ──▶ Stopped
 ///          Stopped ◀─ Stop ┘
 /// ```
+///
+/// The delay before a restart doubles from failure to failure, and is as configured again after a run that stored something.
+/// A receiver that asks for its stop or restart is one that returned in time, or failed.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     state: ReceiverState,
@@ -22,7 +25,16 @@ pub(super) struct Supervisor {
     last_error: Option<(String, Time)>,
     restarts: u64,
     restart_delay: Duration,
+    /// Runs that failed without storing anything, since the last one that did.
+    in_vain: u32,
+    /// What was received before this run.
+    began_with: u64,
+    /// The run is to end as a failure, as the receiver asked for it.
+    restart_asked: bool,
 }
+
+/// The longest delay before a restart is the configured one, doubled so often.
+const DOUBLED: u32 = 4;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +45,10 @@ pub(super) enum Event {
     Returned(Result<(), String>),
     /// The receiver reported an error and goes on.
     Reported(String),
+    /// The receiver says that it shall stop for good, and why.
+    StopAsked(String),
+    /// The receiver says that it shall be called again after the delay, and why.
+    RestartAsked(String),
     /// The thread has waited: is it time?
     Due,
     /// The receiver shall stop.
@@ -74,7 +90,16 @@ impl Supervisor {
         let state = ReceiverState::Starting;
         // Without any delay a receiver that fails at once would be a busy loop.
         let restart_delay = restart_delay.max(milliseconds(1));
-        Self { state, stopping: false, last_error: None, restarts: 0, restart_delay }
+        Self {
+            state,
+            stopping: false,
+            last_error: None,
+            restarts: 0,
+            restart_delay,
+            in_vain: 0,
+            began_with: 0,
+            restart_asked: false,
+        }
     }
 
     pub(super) fn state(&self) -> ReceiverState {
@@ -98,42 +123,67 @@ impl Supervisor {
         self.stopping || self.state == ReceiverState::Ended
     }
 
-    pub(super) fn step(&mut self, event: Event, now: Time) -> Decision {
-        let before = (self.state, self.stopping);
+    /// `received` is how many records there were so far, in all runs.
+    pub(super) fn step(&mut self, event: Event, received: u64, now: Time) -> Decision {
+        let before = (self.state, self.stopping, self.restart_asked);
         let tell = match event {
-            Event::Launched | Event::Due => self.run_if_due(now),
-            Event::Returned(result) => self.returned(result, now),
+            Event::Launched | Event::Due => self.run_if_due(received, now),
+            Event::Returned(result) => self.returned(result, received, now),
             Event::Reported(message) => {
                 self.last_error = Some((message, now));
                 Some(Tell::Error)
             }
+            Event::StopAsked(message) => {
+                self.last_error = Some((message, now));
+                self.stop()
+            }
+            Event::RestartAsked(message) => {
+                self.last_error = Some((message, now));
+                self.restart_asked = self.state == ReceiverState::Active;
+                None
+            }
             Event::Stop => self.stop(),
             Event::GaveUp => self.give_up(),
         };
-        Decision { tell, changed: before != (self.state, self.stopping), next: self.next() }
+        let changed = before != (self.state, self.stopping, self.restart_asked);
+        Decision { tell, changed, next: self.next() }
     }
 
-    fn run_if_due(&mut self, now: Time) -> Option<Tell> {
+    fn run_if_due(&mut self, received: u64, now: Time) -> Option<Tell> {
         match self.state {
             ReceiverState::Starting => {}
             ReceiverState::Restarting { at } if at <= now => self.restarts += 1,
             _ => return None,
         }
         self.state = ReceiverState::Active;
+        self.began_with = received;
         Some(Tell::Started)
     }
 
-    fn returned(&mut self, result: Result<(), String>, now: Time) -> Option<Tell> {
+    fn returned(&mut self, result: Result<(), String>, received: u64, now: Time) -> Option<Tell> {
         let told_already = self.state == ReceiverState::Abandoned;
+        let asked = std::mem::take(&mut self.restart_asked);
         self.state = match result {
             _ if self.stopping => ReceiverState::Stopped,
+            // The message was given with the wish.
+            _ if asked => ReceiverState::Restarting { at: now + self.delay(received) },
             Ok(()) => ReceiverState::Ended,
             Err(message) => {
                 self.last_error = Some((message, now));
-                ReceiverState::Restarting { at: now + self.restart_delay }
+                ReceiverState::Restarting { at: now + self.delay(received) }
             }
         };
         (!told_already).then_some(Tell::Stopped)
+    }
+
+    /// Before the next run. A server that is away for long, or refuses, is not asked all the time.
+    fn delay(&mut self, received: u64) -> Duration {
+        if received > self.began_with {
+            self.in_vain = 0;
+        }
+        let delay = self.restart_delay.as_millis().saturating_mul(1 << self.in_vain);
+        self.in_vain = DOUBLED.min(self.in_vain + 1);
+        milliseconds(delay)
     }
 
     /// The end of the last run was told already, so there is nothing to tell.
@@ -175,12 +225,13 @@ mod tests {
         Event::Returned(Err(message.to_owned()))
     }
 
-    /// Events with their times, and the state, what is told and what is next after each. The delay is 2000 ms.
+    /// Events with their times, and the state, what is told and what is next after each. The delay is 2000 ms, and no run
+    /// receives anything.
     fn check(steps: &[(u64, Event, ReceiverState, Option<Tell>, Next)]) -> Supervisor {
         let mut supervisor = Supervisor::new(milliseconds(2_000));
         assert_eq!(supervisor.state(), Starting);
         for (now, event, state, tell, next) in steps {
-            let decision = supervisor.step(event.clone(), at(*now));
+            let decision = supervisor.step(event.clone(), 0, at(*now));
             assert_eq!((supervisor.state(), decision.tell, decision.next), (*state, *tell, *next), "{now} {event:?}");
         }
         supervisor
@@ -205,10 +256,52 @@ mod tests {
             (10, failed("no route"), waiting, Some(Tell::Stopped), Next::Wait(at(2_010))),
             (2_009, Event::Due, waiting, None, Next::Wait(at(2_010))),
             (2_010, Event::Due, Active, Some(Tell::Started), Next::Run),
-            (2_011, failed("again"), Restarting { at: at(4_011) }, Some(Tell::Stopped), Next::Wait(at(4_011))),
+            (2_011, failed("again"), Restarting { at: at(6_011) }, Some(Tell::Stopped), Next::Wait(at(6_011))),
         ]);
         assert_eq!(supervisor.last_error(), Some(&("again".to_owned(), at(2_011))));
         assert_eq!((supervisor.restarts(), supervisor.has_ended()), (1, false));
+    }
+
+    #[test]
+    fn the_delay_doubles_up_to_a_bound_until_a_run_stores_something() {
+        let mut supervisor = Supervisor::new(milliseconds(10));
+        supervisor.step(Event::Launched, 0, at(0));
+        // What was received by the end of each run, and the delay after it.
+        for (received, delay) in
+            [(0, 10), (0, 20), (0, 40), (0, 80), (0, 160), (0, 160), (0, 160), (1, 10), (1, 20), (5, 10), (6, 10)]
+        {
+            let next = supervisor.step(failed("x"), received, at(1_000)).next;
+            assert_eq!(next, Next::Wait(at(1_000 + delay)), "{received}");
+            supervisor.step(Event::Due, received, at(1_000 + delay));
+        }
+    }
+
+    #[test]
+    fn a_receiver_may_ask_to_be_stopped_or_called_again() {
+        let launched = (0, Event::Launched, Active, Some(Tell::Started), Next::Run);
+        let asked = |message: &str| Event::RestartAsked(message.to_owned());
+        for end in [Event::Returned(Ok(())), failed("of the wish")] {
+            let supervisor = check(&[
+                launched.clone(),
+                (1, asked("stale"), Active, None, Next::Run),
+                (2, end.clone(), Restarting { at: at(2_002) }, Some(Tell::Stopped), Next::Wait(at(2_002))),
+                (2_002, Event::Due, Active, Some(Tell::Started), Next::Run),
+                (2_003, Event::Returned(Ok(())), Ended, Some(Tell::Stopped), Next::Finish),
+            ]);
+            assert_eq!((supervisor.last_error(), supervisor.restarts()), (Some(&("stale".to_owned(), at(1))), 1));
+            let supervisor = check(&[
+                launched.clone(),
+                (1, Event::StopAsked("enough".to_owned()), Active, None, Next::Run),
+                (2, end, Stopped, Some(Tell::Stopped), Next::Finish),
+            ]);
+            assert_eq!((supervisor.last_error(), supervisor.has_ended()), (Some(&("enough".to_owned(), at(1))), true));
+        }
+        check(&[
+            launched,
+            (1, asked("stale"), Active, None, Next::Run),
+            (2, Event::Stop, Active, None, Next::Run),
+            (3, Event::Returned(Ok(())), Stopped, Some(Tell::Stopped), Next::Finish),
+        ]);
     }
 
     #[test]
@@ -250,8 +343,8 @@ mod tests {
     #[test]
     fn without_a_delay_there_is_still_a_pause() {
         let mut supervisor = Supervisor::new(Duration::ZERO);
-        supervisor.step(Event::Launched, at(5));
-        assert_eq!(supervisor.step(failed("x"), at(5)).next, Next::Wait(at(6)));
+        supervisor.step(Event::Launched, 0, at(5));
+        assert_eq!(supervisor.step(failed("x"), 0, at(5)).next, Next::Wait(at(6)));
     }
 
     #[test]
@@ -259,7 +352,7 @@ mod tests {
         let mut supervisor = Supervisor::new(milliseconds(10));
         let steps = [(Event::Launched, true), (Event::Stop, true), (Event::Stop, false), (Event::GaveUp, true)];
         for (event, changed) in steps {
-            assert_eq!(supervisor.step(event.clone(), at(0)).changed, changed, "{event:?}");
+            assert_eq!(supervisor.step(event.clone(), 0, at(0)).changed, changed, "{event:?}");
         }
     }
 }

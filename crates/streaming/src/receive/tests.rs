@@ -1,11 +1,13 @@
 //! What the tests of receivers share: a rig with a clock, a configuration and a record of events. No test sleeps; the
 //! long patience only turns a test that would hang into one that fails.
 
+mod ends;
 mod laws;
 mod rates;
 mod socket;
 mod stream;
 mod wal;
+mod weight;
 
 use std::sync::mpsc::Receiver as Channel;
 use std::sync::{Arc, Mutex};

@@ -94,6 +94,9 @@ keys! {
     /// Whether stopping the StreamingContext also stops its SparkContext.
     STOP_SPARK_CONTEXT_BY_DEFAULT: bool = "spark.streaming.stopSparkContextByDefault" { default: Some("true") }
 
-    /// How long a graceful stop waits for the batches.
-    GRACEFUL_STOP_TIMEOUT: Option<Duration> = "spark.streaming.gracefulStopTimeout" { unset: "10 batch intervals" }
+    /// How long a graceful stop may take, waiting for receivers and for the running batch included. Then it becomes a stop at
+    /// once, which undoes that batch.
+    GRACEFUL_STOP_TIMEOUT: Option<Duration> = "spark.streaming.gracefulStopTimeout" {
+        unset: "10 batch intervals, and 10 s at least"
+    }
 }

@@ -27,10 +27,12 @@ keys! {
         rule: Rule::Positive, unset: "no limit"
     }
 
-    /// How long a receiver that failed waits before it is started again.
+    /// How long a receiver that failed waits before it is started again; twice as long after each further failure, up to 16
+    /// times, until a run has stored something.
     RECEIVER_RESTART_DELAY: Duration = "spark.streaming.receiverRestartDelay" { default: Some("2s") }
 
-    /// The most bytes that a receiver holds which are not stored yet; a full buffer slows the source down.
+    /// The most bytes that a receiver holds, with what strings and collections of its records hold; a full buffer slows the
+    /// source down.
     RECEIVER_BUFFER_SIZE: Bytes = "spark.streaming.receiver.bufferSize" { default: Some("256m"), rule: Rule::Positive }
 
     /// The longest line a text receiver accepts; longer ones are dropped and counted.

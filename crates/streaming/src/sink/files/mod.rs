@@ -45,7 +45,8 @@ use winterbourne_engine::{BoxError, Codec, Data, Records};
 /// [`write_to`](crate::DStream::write_to).
 ///
 /// A file is named `<time of the batch>-<partition>-<n>`. Readers pass over names that begin with `_`, as Spark and Hadoop
-/// do; a program may have several such sinks on one directory.
+/// do. A program may have several such sinks on one directory, if their files have other [endings](FileSink::ending) or
+/// lie in other directories [below](FileSink::below) it: no file is ever replaced, and a batch that would do so fails.
 ///
 /// ```
 /// # use winterbourne_streaming::{FileSink, Period, RddQueue, StreamingContext, seconds};

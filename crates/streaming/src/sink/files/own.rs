@@ -41,6 +41,16 @@ impl Own {
             if places.insert(place.to_owned()) {
                 make(place)?;
             }
+            // Moved files are gone from here, so this is no second look at one of them.
+            if to.exists() {
+                let to = to.display();
+                return Err(format!(
+                    "there is a {to} already, of another sink or an earlier program; nothing is replaced. Give this sink \
+                     another directory or ending, or move that file away; the batch lies in {}",
+                    batch.display()
+                )
+                .into());
+            }
             fs::rename(&file, &to).map_err(|e| failed("move a file to", &to, e))?;
         }
         places.iter().try_for_each(|p| sync(p))?;
