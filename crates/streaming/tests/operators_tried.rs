@@ -59,7 +59,10 @@ fn what_is_skipped_is_counted_where_a_partition_is_not_read_to_its_end() {
         let numbers = stream.try_map(OnBadRecord::Skip, parse);
         match first {
             false => numbers.print(),
-            true => numbers.foreach_rdd(|rdd, _| Ok(assert_eq!(rdd.first()?, 1))),
+            true => numbers.foreach_rdd(|rdd, _| {
+                assert_eq!(rdd.first()?, 1);
+                Ok(())
+            }),
         }
         feed.partitions(1).push(lines.clone());
         tester.step().unwrap();
@@ -73,10 +76,16 @@ fn what_several_jobs_read_in_part_is_counted_once_and_what_is_read_later_when_it
     let numbers = stream.try_map(OnBadRecord::Skip, |s: String| parse(&s));
     // More than the chunk that the first record is found in.
     let lines: Vec<String> = (0..20_000).map(|i| if i % 100 == 3 { "x".into() } else { i.to_string() }).collect();
-    numbers.foreach_rdd(|rdd, _| Ok(assert_eq!(rdd.first()?, 0)));
+    numbers.foreach_rdd(|rdd, _| {
+        assert_eq!(rdd.first()?, 0);
+        Ok(())
+    });
     // Reads both batches in full when the second one is there.
     numbers.map(|n| n).window_by(seconds(2), seconds(2)).foreach_rdd(|rdd, _| Ok(rdd.foreach(drop)?));
-    numbers.foreach_rdd(|rdd, _| Ok(assert_eq!(rdd.first()?, 0)));
+    numbers.foreach_rdd(|rdd, _| {
+        assert_eq!(rdd.first()?, 0);
+        Ok(())
+    });
     let feed = feed.partitions(1);
     feed.push(lines.clone());
     tester.step().unwrap();
