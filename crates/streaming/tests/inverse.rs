@@ -170,7 +170,9 @@ fn run_windows(place: &str, tape: &Tape, (from, to): (u64, u64), window: u64) ->
     while seen.len() < (to - from) as usize {
         let t = second(steps.step().expect("a batch"));
         let (mut some, mut all, mut values) = (next(&some).1, next(&all).1, next(&values).1);
-        (some.sort(), all.sort(), values.sort());
+        some.sort();
+        all.sort();
+        values.sort();
         let keys = all.len();
         all.retain(|(_, n)| *n != 0);
         let now = (some, all, keys, next(&sums).1, next(&counts).1, values);
@@ -235,7 +237,7 @@ fn largest_error(recompute_every: &str, slides: usize) -> f64 {
     let sums = stream.reduce_by_key_and_window_inverse(|a, b| a + b, |a, b| a - b, seconds(3), seconds(1));
     let out = tester.output(&sums);
     values.iter().for_each(|v| feed.push([(1, *v)]));
-    tester.steps(slides).unwrap();
+    tester.steps(slides).expect("good batches");
     let quarters = |v: f64| (v * 4.0) as i128;
     let error = |(n, got): (usize, Vec<(u64, f64)>)| {
         let exact: i128 = values[(n + 1).saturating_sub(3)..=n].iter().copied().map(quarters).sum();
