@@ -26,12 +26,14 @@ pub(super) struct FilePlan {
     pub(super) files: Vec<StreamFile>,
 }
 
+/// Whether a file can be read to its end. Runs in tasks.
+pub(super) type Check = Arc<dyn Fn(&StreamFile) -> io::Result<()> + Send + Sync>;
+
 /// How planned files become records.
 pub(super) struct Reading<T: Data> {
     /// Why a file of this name cannot be read, if it cannot.
     pub(super) unfit: fn(&Path) -> Option<String>,
-    /// Whether a file can be read to its end. Runs in tasks.
-    pub(super) check: Arc<dyn Fn(&StreamFile) -> io::Result<()> + Send + Sync>,
+    pub(super) check: Check,
     pub(super) site: Site,
     #[expect(clippy::type_complexity, reason = "said here and nowhere else")]
     pub(super) rdd: Box<dyn Fn(&SparkContext, &[StreamFile]) -> Rdd<T> + Send>,
