@@ -5,6 +5,7 @@
 //! Without listeners nothing is made and nothing is paid.
 use crate::batch::Health;
 use crate::input::InputLag;
+use crate::rate::Limit;
 use crate::receive::{ReceiverEvent, ReceiverInfo};
 use std::{
     collections::VecDeque,
@@ -54,6 +55,9 @@ pub struct InputInfo {
     pub id: String,
     /// How many records it gives, where that is known beforehand.
     pub records: Option<u64>,
+    /// The most that it could give: what back-pressure and the maxima of a batch allowed. None of a batch that was planned
+    /// before a restart.
+    pub limit: Limit,
     /// Which those are, for people: files, ranges of offsets.
     pub description: String,
     /// How far it is behind its source then, where it knows.

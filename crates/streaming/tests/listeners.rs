@@ -28,6 +28,23 @@ fn listeners_hear_of_a_batch_in_order() {
     assert_eq!(kinds(&ears.rest()), ["stopped"]);
 }
 #[test]
+fn a_batch_says_what_each_input_could_give() {
+    for (back_pressure, most) in [("true", 100), ("false", 700)] {
+        let (clock, ssc) = manual(&[
+            ("spark.streaming.backpressure.enabled", back_pressure),
+            ("spark.streaming.backpressure.initialRate", "100"),
+            ("spark.streaming.batch.maxRecords", "700"),
+        ]);
+        out(&ssc.rate_stream(50));
+        let ears = Ears::on(&ssc);
+        ssc.start().unwrap();
+        clock.set(at(1));
+        let limit = ears.batch().inputs[0].limit;
+        assert_eq!(limit.records, Some(most), "{limit:?}");
+        ssc.stop(Stop::now());
+    }
+}
+#[test]
 fn every_event_of_a_run_in_order() {
     let (clock, ssc, queue) = simple(&[]);
     queue.close();

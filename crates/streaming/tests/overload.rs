@@ -179,6 +179,30 @@ fn instead_of_coalescing_every_other_batch_takes_nothing_in() {
     assert_eq!((status.blocked_batches, status.coalesced_ticks), (3, 0));
 }
 
+#[test]
+fn a_queue_gives_nothing_to_a_batch_that_takes_nothing_in() {
+    let (clock, ssc) =
+        manual(&[("spark.streaming.batch.onOverload", "block"), ("spark.streaming.backpressure.enabled", "false")]);
+    let sc = ssc.spark_context().clone();
+    let queue = winterbourne_streaming::RddQueue::new();
+    (0..4).for_each(|n| queue.push(sc.range(n..n + 1, 1)));
+    let options = winterbourne_streaming::QueueOptions::default().default_rdd(sc.range(9..10, 1));
+    let (tell, heard) = channel();
+    let own = clock.clone();
+    ssc.queue_stream_with(&queue, options).foreach_rdd(move |rdd, t| {
+        tell.send((second(t), rdd.collect()?))?;
+        // The first batch takes so long that others queue up behind it.
+        own.advance(ms(if second(t) == 1 { 8_000 } else { 10 }));
+        Ok(())
+    });
+    ssc.start().expect("a good graph");
+    clock.set(at(1));
+    let taken: Vec<(u64, Vec<u64>)> = (0..8).map(|_| next(&heard)).collect();
+    let expect = [vec![0], vec![], vec![1], vec![], vec![2], vec![], vec![3], vec![9]];
+    assert_eq!(taken, (1..).zip(expect).collect::<Vec<_>>(), "not even what stands for an empty queue");
+    ssc.stop(Stop::now());
+}
+
 /// One key has most of the records, or the records of some keys cost more: both hold a partition up.
 #[test]
 fn skew_is_told_from_slow_records() {

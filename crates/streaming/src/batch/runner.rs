@@ -276,8 +276,8 @@ impl Runner {
             let Some(said) = said else { continue };
             records += said.records.unwrap_or(0);
             if self.control.bus.is_listened() {
-                let (records, description) = (said.records, said.description.clone());
-                progress.inputs.push(InputInfo { id: id.clone(), records, description, lag: input.lag() });
+                let (records, limit, description) = (said.records, said.limit, said.description.clone());
+                progress.inputs.push(InputInfo { id: id.clone(), records, limit, description, lag: input.lag() });
             }
             if self.is_logged() {
                 let PlannedInput { records, description, plan, .. } = said;

@@ -72,8 +72,8 @@ impl StreamingContext {
         stream.counts_for(self.sc.hold_memory(MemoryUse::Received));
         add_input(self, kind, site, param, ReceiverInput { stream, site, again })
     }
-    /// The RDDs of a queue, one per batch; nothing while it is empty. The stream ends when the queue is closed and
-    /// empty. For tests: the records exist only in memory.
+    /// The RDDs of a queue, one per batch; nothing while it is empty, or if the batch may take nothing in. The stream ends
+    /// when the queue is closed and empty. For tests: the records exist only in memory.
     #[doc(alias = "queueStream")]
     #[track_caller]
     pub fn queue_stream<T: Data>(&self, queue: &RddQueue<T>) -> DStream<T> {

@@ -483,7 +483,7 @@ fn restore_inputs(
         let restore = |(t, (_, plan)): (&Time, &(Position, BatchPlan))| {
             let Some(p) = plan.inputs.iter().find(|i| i.input == *id) else { return Ok(()) };
             let (description, plan) = (p.description.clone(), p.plan.clone());
-            let said = PlannedInput { records: p.records, description, bytes: None, plan };
+            let said = PlannedInput { records: p.records, description, plan, ..PlannedInput::default() };
             input.restore(*t, said).map_err(|e| format!("input {id}, batch {t}: {e}"))
         };
         // The last plan before the checkpoint need not be among those the log still has: it is said in its place.

@@ -22,6 +22,8 @@ pub(crate) struct PlannedInput {
     pub(crate) description: String,
     /// As far as the input knows before it reads.
     pub(crate) bytes: Option<u64>,
+    /// The most that it could be.
+    pub(crate) limit: Limit,
     /// Encoded, where a log keeps it.
     pub(crate) plan: Vec<u8>,
 }
@@ -179,7 +181,7 @@ impl<T: Data, I: Input<T>> InputNode for Node<T, I> {
             Some(Planned { plan, records, description }) => {
                 let bytes = desk.input.bytes(&plan);
                 desk.check(most, records.unwrap_or(0), bytes.unwrap_or(0));
-                let mut said = PlannedInput { records, description, bytes, plan: Vec::new() };
+                let mut said = PlannedInput { records, description, bytes, limit, plan: Vec::new() };
                 if desk.durable {
                     said.plan = postcard::to_allocvec(&plan).map_err(|e| Error::from(BoxError::from(e)))?;
                     desk.last = Some(said.plan.clone());

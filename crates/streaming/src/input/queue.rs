@@ -119,6 +119,7 @@ pub(crate) struct QueueInput<T: Data> {
     queue: RddQueue<T>,
     options: QueueOptions<T>,
     site: Site,
+    /// By plan; nothing of a batch that could hold nothing.
     taken: BTreeMap<u64, Vec<Rdd<T>>>,
     next: u64,
 }
@@ -130,24 +131,28 @@ impl<T: Data> QueueInput<T> {
 }
 impl<T: Data> Input<T> for QueueInput<T> {
     type Plan = u64;
-    fn plan(&mut self, _: &Tick) -> Result<Option<Planned<u64>>, BoxError> {
+    fn plan(&mut self, tick: &Tick) -> Result<Option<Planned<u64>>, BoxError> {
+        // How much is in an RDD nobody knows before it runs: of a limit only nothing can be kept to.
+        let may = !tick.limit.is_zero();
         let rdds: Vec<Rdd<T>> = {
             let mut items = self.queue.items();
-            let n = if self.options.one_at_a_time { items.rdds.len().min(1) } else { items.rdds.len() };
+            let most = if self.options.one_at_a_time { 1 } else { usize::MAX };
+            let n = if may { items.rdds.len().min(most) } else { 0 };
             items.rdds.drain(..n).collect()
         };
         let (plan, description) = (self.next, format!("{} queued RDD(s)", rdds.len()));
         self.next += 1;
-        self.taken.insert(plan, rdds);
+        if may {
+            self.taken.insert(plan, rdds);
+        }
         Ok(Some(Planned { plan, records: None, description }))
     }
     fn read(&mut self, sc: &SparkContext, plan: &u64) -> Result<Rdd<T>, BoxError> {
-        let taken = self.taken.get(plan).map_or(&[][..], Vec::as_slice);
-        Ok(match (taken, &self.options.default) {
-            ([], Some(default)) => default.clone(),
-            ([], None) => sc.from_blocks(self.site, Vec::new()),
-            ([one], _) => one.clone(),
-            (many, _) => Rdd::union_all(many, self.site),
+        Ok(match (self.taken.get(plan).map(Vec::as_slice), &self.options.default) {
+            (Some([]), Some(default)) => default.clone(),
+            (None | Some([]), _) => sc.from_blocks(self.site, Vec::new()),
+            (Some([one]), _) => one.clone(),
+            (Some(many), _) => Rdd::union_all(many, self.site),
         })
     }
     fn settle(&mut self, plan: u64) {

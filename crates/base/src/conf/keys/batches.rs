@@ -43,7 +43,7 @@ keys! {
     }
 
     /// The most bytes that a batch takes, of all its inputs together that know theirs before they are read. Never exceeded,
-    /// but for a single record or group that is larger by itself.
+    /// but for a single record, group or file that is larger by itself: a file is always taken whole.
     BATCH_MAX_BYTES: Option<Bytes> = "spark.streaming.batch.maxBytes" {
         rule: Rule::Positive, unset: "no limit"
     }

@@ -9,13 +9,13 @@ use super::{
 use crate::input::{Input, Planned, Supply, Tick};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
 };
 use winterbourne_base::{Duration, Time};
-use winterbourne_engine::{BoxError, Data, Rdd, SparkContext};
+use winterbourne_engine::{BoxError, Data, Rdd, Site, SparkContext};
 
 /// The files of a batch.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -26,10 +26,15 @@ pub(super) struct FilePlan {
     pub(super) files: Vec<StreamFile>,
 }
 
+/// Whether a file can be read to its end. Runs in tasks.
+pub(super) type Check = Arc<dyn Fn(&StreamFile) -> io::Result<()> + Send + Sync>;
+
 /// How planned files become records.
 pub(super) struct Reading<T: Data> {
     /// Why a file of this name cannot be read, if it cannot.
     pub(super) unfit: fn(&Path) -> Option<String>,
+    pub(super) check: Check,
+    pub(super) site: Site,
     #[expect(clippy::type_complexity, reason = "said here and nowhere else")]
     pub(super) rdd: Box<dyn Fn(&SparkContext, &[StreamFile]) -> Rdd<T> + Send>,
 }
@@ -47,6 +52,9 @@ pub(super) struct FileInput<T: Data> {
     failing: BTreeMap<String, String>,
     loaded: bool,
     stopped: bool,
+    skip_unreadable: bool,
+    /// Paths that were left out, by batch, until that is done.
+    skipped: BTreeMap<u64, BTreeSet<String>>,
     reading: Reading<T>,
 }
 
@@ -59,7 +67,7 @@ impl<T: Data> FileInput<T> {
         since: Time,
         reading: Reading<T>,
     ) -> Self {
-        let FileStreamOptions { filter, existing, read_changed, counts, .. } = options;
+        let FileStreamOptions { filter, existing, read_changed, counts, skip_unreadable, .. } = options;
         let rules = Rules { existing, read_changed, interval: Duration::ZERO, remember };
         FileInput {
             pattern,
@@ -71,6 +79,8 @@ impl<T: Data> FileInput<T> {
             failing: BTreeMap::new(),
             loaded: false,
             stopped: false,
+            skip_unreadable,
+            skipped: BTreeMap::new(),
             reading,
         }
     }
@@ -81,7 +91,14 @@ impl<T: Data> FileInput<T> {
     fn list(&mut self, t: Option<Time>, report: &mut Report) -> Result<(), BoxError> {
         let once = self.ledger.lists_once();
         let mut paths = Vec::new();
-        for dir in scan::directories(&self.pattern)? {
+        let scan::Directories { found, failed } = scan::directories(&self.pattern)?;
+        for (path, why) in &failed {
+            if once {
+                return Err(format!("cannot list the directory {path}: {why}").into());
+            }
+            self.failed(path, why.clone(), report);
+        }
+        for dir in found {
             let path = dir.to_string_lossy().into_owned();
             let stamp = scan::stamp(&dir);
             if let Some(t) = t
@@ -101,20 +118,22 @@ impl<T: Data> FileInput<T> {
                     }
                 }
                 Err(e) if once => return Err(format!("cannot list the directory {path}: {e}").into()),
-                Err(e) => {
-                    let why = e.to_string();
-                    if self.failing.insert(path.clone(), why.clone()).is_none_or(|said| said != why) {
-                        report.add(Reason::FailedListing, || format!("{path} ({why})"));
-                    }
-                }
+                Err(e) => self.failed(&path, e.to_string(), report),
             }
             paths.push(path);
         }
-        self.failing.retain(|path, _| paths.contains(path));
+        self.failing.retain(|path, _| paths.contains(path) || failed.iter().any(|(failed, _)| failed == path));
         if let Some(t) = t {
             self.ledger.keep_only(&paths, t, report);
         }
         Ok(())
+    }
+    /// Says that what is there cannot be listed, once.
+    fn failed(&mut self, path: &str, why: String, report: &mut Report) {
+        if self.failing.get(path) != Some(&why) {
+            report.add(Reason::FailedListing, || format!("{path} ({why})"));
+            self.failing.insert(path.to_owned(), why);
+        }
     }
     fn list_one(&self, dir: &Path, path: &str) -> io::Result<Vec<(String, scan::Found)>> {
         if dir.to_str().is_none() {
@@ -144,6 +163,30 @@ impl<T: Data> FileInput<T> {
         drop(counts);
         report.say(&self.name);
     }
+    /// The files of a plan that can be read to their end. Others are left out, of every run of the batch from now on.
+    fn readable(&mut self, sc: &SparkContext, plan: &FilePlan) -> Result<Vec<StreamFile>, BoxError> {
+        let skipped = self.skipped.entry(plan.time).or_default();
+        let asked: Vec<StreamFile> = plan.files.iter().filter(|f| !skipped.contains(&f.path)).cloned().collect();
+        if asked.is_empty() {
+            return Ok(asked);
+        }
+        let check = self.reading.check.clone();
+        let partitions = asked.len().min(sc.default_parallelism());
+        let checked = sc.parallelize_at(self.reading.site, asked.clone(), partitions);
+        let whys = checked.map(move |file| check(&file).err().map(|e| e.to_string())).collect()?;
+        let (mut good, mut report) = (Vec::new(), Report::default());
+        for (file, why) in asked.into_iter().zip(whys) {
+            match why {
+                None => good.push(file),
+                Some(why) => {
+                    report.add(Reason::Skipped, || format!("{} ({why})", file.path));
+                    skipped.insert(file.path);
+                }
+            }
+        }
+        self.publish(&report, 0);
+        Ok(good)
+    }
     fn note_change(&mut self, file: &StreamFile, now: Mark) {
         tracing::warn!(
             "file stream {}: {} changed since its batch was planned; its first {} bytes are read",
@@ -169,7 +212,7 @@ impl<T: Data> Input<T> for FileInput<T> {
         let mut report = Report::default();
         match self.ledger.rules().existing {
             Existing::Leave if !self.loaded => self.list(None, &mut report)?,
-            Existing::Only if !self.loaded && scan::directories(&self.pattern)?.iter().all(|d| !d.is_dir()) => {
+            Existing::Only if !self.loaded && scan::directories(&self.pattern)?.found.iter().all(|d| !d.is_dir()) => {
                 return Err(format!("there is no directory {} to read once; create it first", self.name).into());
             }
             _ => {}
@@ -189,13 +232,17 @@ impl<T: Data> Input<T> for FileInput<T> {
         Ok(Some(Planned { plan: FilePlan { time, since, files }, records: None, description }))
     }
     fn read(&mut self, sc: &SparkContext, plan: &FilePlan) -> Result<Rdd<T>, BoxError> {
-        for file in &plan.files {
+        let files = if self.skip_unreadable { self.readable(sc, plan)? } else { plan.files.clone() };
+        for file in &files {
             let now = file.now()?;
             if now != file.mark {
                 self.note_change(file, now);
             }
         }
-        Ok((self.reading.rdd)(sc, &plan.files))
+        Ok((self.reading.rdd)(sc, &files))
+    }
+    fn settle(&mut self, plan: FilePlan) {
+        self.skipped.remove(&plan.time);
     }
     fn bytes(&self, plan: &FilePlan) -> Option<u64> {
         Some(plan.files.iter().map(|file| file.mark.size).sum())

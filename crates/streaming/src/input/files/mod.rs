@@ -26,7 +26,9 @@ use std::{
     sync::Arc,
 };
 use winterbourne_base::conf::{ConfError, keys};
-use winterbourne_engine::{CHUNK, Chunk, Data, Error, Flow, Rdd, Site, SparkContext, Task, Text, at, why_not_text};
+use winterbourne_engine::{
+    CHUNK, Chunk, Codec, Data, Error, Flow, Rdd, Site, SparkContext, Task, Text, at, why_not_text,
+};
 
 /// Partitions for each thread where files are not cut: a long one does not keep the others waiting.
 const WAVES: usize = 4;
@@ -44,7 +46,8 @@ impl StreamingContext {
     /// Not read, but counted ([`FileStreamOptions::counts`]) and said once in the log: files that were there before the
     /// stream was started; those older than `spark.streaming.fileStream.minRememberDuration` when they are first seen;
     /// what is appended to a file, or put in its place, after it was read. A directory that is missing is waited for. A file
-    /// that is gone, or shorter, when its batch is run fails the batch, which is tried again.
+    /// that is gone, shorter or damaged when its batch is run fails the batch, which is tried again, unless
+    /// [`FileStreamOptions::skip_unreadable`] leaves it out.
     ///
     /// A restart from a checkpoint continues where the stream was: files that came meanwhile are read, however long that
     /// took. Files must stay as long as batches, or windows, that are not done may need them.
@@ -99,7 +102,7 @@ impl StreamingContext {
         let rdd = move |sc: &SparkContext, files: &[StreamFile]| {
             sc.text_files_at(site, files.iter().map(|f| (f.path().to_owned(), f.size())).collect())
         };
-        let reading = Reading { unfit: why_not_text, rdd: Box::new(rdd) };
+        let reading = Reading { unfit: why_not_text, check: Arc::new(unpacks), site, rdd: Box::new(rdd) };
         self.files_at("text_file_stream", site, dir, options, reading)
     }
     /// What `read` makes of the files that come into a directory; which they are is as for
@@ -135,11 +138,14 @@ impl StreamingContext {
         options: FileStreamOptions,
         read: impl Fn(&StreamFile) -> io::Result<I> + Send + Sync + 'static,
     ) -> DStream<T> {
-        self.parsed_at("file_stream", Site::caller(), dir.as_ref(), options, read)
+        let read = Arc::new(read);
+        let check = read.clone();
+        let check = move |file: &StreamFile| check(file)?.try_for_each(|record| record.map(drop));
+        self.parsed_at("file_stream", Site::caller(), dir.as_ref(), options, |_| None, (read, check))
     }
-    /// The bytes of the files that come into a directory, cut into records of `record_length`; which files they are is as
-    /// for [`text_file_stream`](StreamingContext::text_file_stream). A file of another length than a multiple of it fails
-    /// the batch.
+    /// The bytes of the files that come into a directory, cut into records of `record_length`; which files they are, and how
+    /// packed ones are unpacked, is as for [`text_file_stream`](StreamingContext::text_file_stream). A file of another
+    /// length, unpacked, than a multiple of it fails the batch.
     ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
@@ -161,12 +167,45 @@ impl StreamingContext {
     #[doc(alias = "binaryRecordsStream")]
     #[track_caller]
     pub fn binary_records_stream(&self, dir: impl AsRef<Path>, record_length: usize) -> DStream<Vec<u8>> {
-        let site = Site::caller();
-        if record_length == 0 {
+        self.binary_at(Site::caller(), dir.as_ref(), record_length, FileStreamOptions::default())
+    }
+    /// [`binary_records_stream`](StreamingContext::binary_records_stream) with options: which files are read.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # use winterbourne_streaming::{FileStreamOptions, StreamingContext, seconds};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let dir = std::env::temp_dir().join(format!("winterbourne-binary-once-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let (told, seen) = std::sync::mpsc::channel();
+    /// std::fs::write(dir.join("a"), [1, 0, 0, 1])?;
+    /// let records = ssc.binary_records_stream_with(&dir, 2, FileStreamOptions::default().once());
+    /// # records.foreach_rdd(move |rdd, _| Ok(told.send(rdd.collect()?)?));
+    /// # ssc.start_stepped()?.step()?;
+    /// # assert_eq!(seen.try_recv()?, [[1, 0], [0, 1]]);
+    /// # std::fs::remove_dir_all(dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn binary_records_stream_with(
+        &self,
+        dir: impl AsRef<Path>,
+        record_length: usize,
+        options: FileStreamOptions,
+    ) -> DStream<Vec<u8>> {
+        self.binary_at(Site::caller(), dir.as_ref(), record_length, options)
+    }
+    fn binary_at(&self, site: Site, dir: &Path, length: usize, options: FileStreamOptions) -> DStream<Vec<u8>> {
+        if length == 0 {
             self.graph().wrong(site, "records of no length; the record length must be positive");
         }
-        let options = FileStreamOptions::default();
-        self.parsed_at("binary_records_stream", site, dir.as_ref(), options, move |file| binary(file, record_length))
+        let check = move |file: &StreamFile| match Codec::of(file.path()) {
+            Some(_) => binary(file, length)?.try_for_each(|record| record.map(drop)),
+            None => binary(file, length).map(drop),
+        };
+        let read = Arc::new(move |file: &StreamFile| binary(file, length));
+        self.parsed_at("binary_records_stream", site, dir, options, why_not_text, (read, check))
     }
     fn parsed_at<T: Data, I: Iterator<Item = io::Result<T>> + 'static>(
         &self,
@@ -174,11 +213,14 @@ impl StreamingContext {
         site: Site,
         dir: &Path,
         options: FileStreamOptions,
-        read: impl Fn(&StreamFile) -> io::Result<I> + Send + Sync + 'static,
+        unfit: fn(&Path) -> Option<String>,
+        (read, check): (
+            Arc<impl Fn(&StreamFile) -> io::Result<I> + Send + Sync + 'static>,
+            impl Fn(&StreamFile) -> io::Result<()> + Send + Sync + 'static,
+        ),
     ) -> DStream<T> {
-        let read = Arc::new(read);
         let rdd = move |sc: &SparkContext, files: &[StreamFile]| parsed(sc, site, files, read.clone());
-        self.files_at(kind, site, dir, options, Reading { unfit: |_| None, rdd: Box::new(rdd) })
+        self.files_at(kind, site, dir, options, Reading { unfit, check: Arc::new(check), site, rdd: Box::new(rdd) })
     }
     fn files_at<T: Data>(
         &self,
@@ -251,15 +293,49 @@ fn records<T: Data, I: Iterator<Item = io::Result<T>> + 'static>(
     }))
 }
 
-fn binary(file: &StreamFile, length: usize) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> + use<>> {
-    let (size, each) = (file.size(), length as u64);
-    if !size.is_multiple_of(each) {
-        let why = format!("{size} bytes are no whole number of records of {each}");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+/// The bytes of a file, unpacked as the ending of its name says.
+fn unpacked(file: &StreamFile) -> io::Result<Box<dyn Read + Send>> {
+    let bytes = io::BufReader::new(file.open()?);
+    Ok(match Codec::of(file.path()) {
+        Some(codec) => Box::new(io::BufReader::new(codec.reader(bytes)?)),
+        None => Box::new(bytes),
+    })
+}
+/// Whether a file is there as it was planned and, if it is packed, can be unpacked to its end.
+fn unpacks(file: &StreamFile) -> io::Result<()> {
+    let mut bytes = unpacked(file)?;
+    match Codec::of(file.path()) {
+        Some(_) => io::copy(&mut bytes, &mut io::sink()).map(drop),
+        None => Ok(()),
     }
-    let mut bytes = io::BufReader::new(file.open()?);
-    Ok((0..size / each).map(move |_| {
-        let mut record = vec![0; length];
-        bytes.read_exact(&mut record).map(|()| record)
+}
+
+fn binary(file: &StreamFile, length: usize) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> + use<>> {
+    let each = length as u64;
+    let no_whole = move |size: u64| {
+        let why = format!("{size} bytes are no whole number of records of {each}");
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    };
+    // How long it is unpacked nobody knows before its end.
+    let size = Codec::of(file.path()).is_none().then(|| file.size());
+    if let Some(size) = size
+        && !size.is_multiple_of(each)
+    {
+        return Err(no_whole(size));
+    }
+    let mut bytes = unpacked(file)?;
+    let mut have = 0;
+    Ok(std::iter::from_fn(move || {
+        let mut record = Vec::with_capacity(length);
+        if let Err(e) = bytes.by_ref().take(each).read_to_end(&mut record) {
+            return Some(Err(e));
+        }
+        have += record.len() as u64;
+        match size {
+            _ if record.len() == length => Some(Ok(record)),
+            _ if !record.is_empty() => Some(Err(no_whole(have))),
+            Some(size) if have < size => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+            _ => None,
+        }
     }))
 }

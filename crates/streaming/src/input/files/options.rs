@@ -27,9 +27,12 @@ pub struct FileCounts {
     pub vanished: u64,
     /// Left out for now: their modification time is more than the remember window ahead of the batch.
     pub early: u64,
-    /// Directories that could not be listed; each is counted again when it fails after it could be, or for another reason.
+    /// Directories that could not be listed, and globs that no directory matches; each is counted again when it fails after it could be, or for another reason.
     /// Tried again at each batch.
     pub failed_listings: u64,
+    /// Left out of their batch, because [`skip_unreadable`](FileStreamOptions::skip_unreadable) asks for it: gone, cut
+    /// short, damaged or of a wrong length when the batch was run. They are in `read`, too.
+    pub skipped: u64,
 }
 
 /// Which files a stream reads; see [`text_file_stream_with`](crate::StreamingContext::text_file_stream_with).
@@ -43,6 +46,7 @@ pub struct FileStreamOptions {
     pub(super) read_changed: bool,
     pub(super) remember: Option<Duration>,
     pub(super) max_files: Option<usize>,
+    pub(super) skip_unreadable: bool,
     pub(super) counts: Counts,
 }
 /// What becomes of files that are there when the stream begins.
@@ -94,6 +98,33 @@ impl FileStreamOptions {
     #[must_use]
     pub fn max_files(mut self, n: usize) -> Self {
         self.max_files = Some(n.max(1));
+        self
+    }
+    /// A file of a batch that is gone, or cannot be read to its end, is left out, counted and said in the log; otherwise it
+    /// fails the batch. To know that before a record of it is used, files that are packed, or read by a function, are
+    /// read once more before the batch; binary records that are not packed only show their length. What was left out
+    /// stays so while its batch is tried again; after a restart the files of unfinished batches are looked at anew.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # use winterbourne_streaming::{FileStreamOptions, StreamingContext, seconds};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let ssc = StreamingContext::new(&sc, seconds(1))?;
+    /// # let dir = std::env::temp_dir().join(format!("winterbourne-skip-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// std::fs::write(dir.join("good"), "a line")?;
+    /// std::fs::write(dir.join("bad.gz"), "this is not gzip")?;
+    /// let options = FileStreamOptions::default().once().skip_unreadable();
+    /// let counts = options.counts();
+    /// ssc.text_file_stream_with(&dir, options).print();
+    /// ssc.start_stepped()?.step()?;
+    /// assert_eq!((counts().read, counts().skipped), (2, 1));
+    /// # std::fs::remove_dir_all(dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn skip_unreadable(mut self) -> Self {
+        self.skip_unreadable = true;
         self
     }
     /// How to learn, from any thread, what became of the files so far.

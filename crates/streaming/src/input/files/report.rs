@@ -15,6 +15,7 @@ pub(super) enum Reason {
     Vanished,
     Early,
     FailedListing,
+    Skipped,
 }
 impl Reason {
     /// What it is, in a few words; and what helps.
@@ -33,6 +34,9 @@ impl Reason {
             Reason::Vanished => ("gone before being read", "nothing of it was read"),
             Reason::Early => ("ahead of the clock", "it is read when the clock gets there"),
             Reason::FailedListing => ("directories that cannot be listed", "it is tried again at each batch"),
+            Reason::Skipped => {
+                ("not readable when its batch was run", "`skip_unreadable` leaves such files out for good")
+            }
         }
     }
     fn count(self, counts: &mut FileCounts) -> &mut u64 {
@@ -44,6 +48,7 @@ impl Reason {
             Reason::Vanished => &mut counts.vanished,
             Reason::Early => &mut counts.early,
             Reason::FailedListing => &mut counts.failed_listings,
+            Reason::Skipped => &mut counts.skipped,
         }
     }
 }

@@ -27,19 +27,38 @@ pub(super) enum Found {
     Odd(String),
 }
 
-/// The directories that a path or a glob means, in the order of their names. One that is named is returned whether it
-/// exists or not; a glob means those that exist and are not hidden.
+/// What a path or a glob means.
+#[derive(Default)]
+pub(super) struct Directories {
+    /// In the order of their names.
+    pub(super) found: Vec<PathBuf>,
+    /// Where a glob finds nothing or cannot look, and why; the next time it may.
+    pub(super) failed: Vec<(String, String)>,
+}
+
+/// The directories that a path or a glob means. One that is named is found whether it exists or not; a glob means those that
+/// exist and are not hidden.
 ///
 /// # Errors
 /// What is wrong with the pattern.
-pub(super) fn directories(pattern: &Path) -> Result<Vec<PathBuf>, String> {
+pub(super) fn directories(pattern: &Path) -> Result<Directories, String> {
     let text = pattern.to_str().ok_or("it is not UTF-8")?;
+    let mut directories = Directories::default();
     if !text.contains(['*', '?', '[']) || pattern.exists() {
-        return Ok(vec![pattern.to_owned()]);
+        directories.found.push(pattern.to_owned());
+        return Ok(directories);
     }
-    let found = glob::glob(text).map_err(|e| e.msg.to_owned())?;
-    // What cannot be looked into now may be the next time.
-    Ok(found.flatten().filter(|p| !p.file_name().is_some_and(|n| hidden(&n.to_string_lossy())) && p.is_dir()).collect())
+    for path in glob::glob(text).map_err(|e| e.msg.to_owned())? {
+        match path {
+            Ok(path) if path.file_name().is_some_and(|n| hidden(&n.to_string_lossy())) || !path.is_dir() => {}
+            Ok(path) => directories.found.push(path),
+            Err(e) => directories.failed.push((e.path().to_string_lossy().into_owned(), e.error().to_string())),
+        }
+    }
+    if directories.found.is_empty() && directories.failed.is_empty() {
+        directories.failed.push((text.to_owned(), "no directory matches it".to_owned()));
+    }
+    Ok(directories)
 }
 
 /// A directory's own modification time in nanoseconds, which changes when names come or go.

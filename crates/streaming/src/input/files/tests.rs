@@ -8,14 +8,17 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration as Std, UNIX_EPOCH},
 };
 use winterbourne_base::{
     Duration, Time,
     time::{milliseconds, seconds},
 };
-use winterbourne_engine::{Text, why_not_text};
+use winterbourne_engine::{Site, SparkContext, Text, why_not_text};
 
 /// When the streams of these tests begin: far from today, so that a time that was not set is noticed.
 const START: u64 = 1_000_000_000_000;
@@ -59,7 +62,9 @@ fn t(second: u64) -> Time {
 fn input(scratch: &Scratch, options: FileStreamOptions) -> (FileInput<Text>, impl Fn() -> FileCounts) {
     let counts = options.counts();
     let (remember, most) = (options.remember.unwrap_or(milliseconds(9_500)), options.max_files.unwrap_or(10_000));
-    let reading = Reading { unfit: why_not_text, rdd: Box::new(|sc, _| sc.empty_rdd()) };
+    let (check, rdd) =
+        (Arc::new(|_: &StreamFile| Ok(())), Box::new(|sc: &SparkContext, _: &[StreamFile]| sc.empty_rdd()));
+    let reading = Reading { unfit: why_not_text, check, site: Site::caller(), rdd };
     let mut input = FileInput::new((scratch.dir(), "in".into()), options, (remember, most), t(0), reading);
     input.interval(seconds(1));
     (input, counts)
