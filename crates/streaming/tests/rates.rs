@@ -117,7 +117,7 @@ fn a_maximum_holds_for_receivers_in_records_and_in_bytes() {
 
 #[test]
 fn batches_set_the_rate_of_a_receiver() {
-    let (clock, ssc) = manual(&[]);
+    let (clock, ssc) = manual(&[("spark.streaming.backpressure.initialRate", "100")]);
     let (stored, seen) = channel();
     let stream = ssc.receiver_stream(Script(move |intake: &Intake<u64>| {
         for n in 0.. {
@@ -145,6 +145,24 @@ fn batches_set_the_rate_of_a_receiver() {
     let limit = ssc.status().receivers[0].rate_limit.unwrap();
     assert!((800..=900).contains(&limit), "{limit}");
     assert!(received <= before + 2 * limit, "no more than two batches' worth is ahead");
+}
+
+/// What it brings happens now, and would be late; but a backlog is not swallowed either.
+#[test]
+fn of_a_receiver_the_first_batch_holds_ten_thousand_records_for_each_second() {
+    let (clock, ssc) = manual(&[]);
+    let stream = ssc.receiver_stream(Script(|intake: &Intake<u64>| loop {
+        intake.store(1)?;
+    }));
+    let counted = total(&stream);
+    let mut run = ssc.start_stepped().unwrap();
+    assert_eq!(ssc.status().receivers[0].rate_limit, Some(10_000));
+    // It waits for the time that its next record is due.
+    clock.await_waiting(1);
+    clock.set(run.next_time());
+    run.step().unwrap();
+    let held = counted.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((101..=10_000).contains(&held), "{held}");
 }
 
 /// A receiver whose group of records is to be durable together cannot have it divided.
