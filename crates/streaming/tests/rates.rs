@@ -151,8 +151,10 @@ fn batches_set_the_rate_of_a_receiver() {
 #[test]
 fn of_a_receiver_the_first_batch_holds_ten_thousand_records_for_each_second() {
     let (clock, ssc) = manual(&[]);
-    let stream = ssc.receiver_stream(Script(|intake: &Intake<u64>| loop {
-        intake.store(1)?;
+    let stream = ssc.receiver_stream(Script(|intake: &Intake<u64>| {
+        loop {
+            intake.store(1)?;
+        }
     }));
     let counted = total(&stream);
     let mut run = ssc.start_stepped().unwrap();
