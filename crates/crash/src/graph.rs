@@ -1,5 +1,5 @@
 //! The graph: three sources, both stateful operators, windows over what went in and over state, an output for each of
-//! them, and a sink.
+//! them, and two sinks.
 
 use std::path::Path;
 
@@ -16,6 +16,8 @@ const INTERVAL: u64 = 20;
 const WINDOW: u64 = 5;
 /// And in the one over what a stateful operator gave.
 const LATELY: u64 = 3;
+/// Batches in a file of the second sink.
+const PERIOD: u64 = 4;
 /// Every so many batches the first attempt fails at its last output, so that there is something to undo.
 const FAILS: u64 = 7;
 
@@ -46,6 +48,9 @@ pub(crate) fn build(directory: &Path, port: u16) -> winterbourne::streaming::Res
     let source = |id: &String| id.get(..1).unwrap_or("?").to_owned();
     let sink = FileSink::json(directory.join("sink")).partition_by("source", source).roll_after(48);
     all.write_to("sink", sink);
+    let every = milliseconds(INTERVAL * PERIOD);
+    let sink = FileSink::json(directory.join("rolls")).partition_by("source", source).roll_every(every).roll_after(240);
+    all.write_to("rolls", sink);
     out.each("window", &all.window(milliseconds(INTERVAL * WINDOW)), Clone::clone);
     let counts = all
         .map(|id| (id, 1_u64))

@@ -7,6 +7,7 @@
 //! | `tape` | records that can be read again, a line each; read by position |
 //! | `out/<time>.<kind>` | what came out of a batch, one file for each output, moved in when complete |
 //! | `sink/` | what went in, in files that commit with the batch |
+//! | `rolls/` | the same, in files that span some batches |
 //! | `out/<time>.<kind>.differs` | a batch that was run again gave something else |
 //!
 //! On the port of the loopback interface the harness sends records and waits for each to be acknowledged. It ends the

@@ -39,7 +39,7 @@ pub use rate::{Allowance, Limit};
 pub use receive::{
     Intake, Receiver, ReceiverInfo, ReceiverState, SocketBytes, SocketReceiver, Stopped, StoreError, Tolerated,
 };
-pub use sink::{CsvOptions, FileSink, FileWriter, Period, Recovered, Sink, SinkPlace, SinkWriter};
+pub use sink::{CsvOptions, FileSink, FileWriter, Period, Recovered, Sink, SinkPlace, SinkWriter, StagedFile};
 pub use state::State;
 pub use winterbourne_base::time::{Duration, Interval, IntoDuration, Time, milliseconds, minutes, seconds};
 pub use winterbourne_engine::BoxError;

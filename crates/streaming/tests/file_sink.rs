@@ -1,10 +1,9 @@
 //! Files of lines that come with their batch: what is in which, what readers see when, what a kill leaves.
 mod common;
 
-use common::*;
+use common::{files::*, *};
 use std::{
     fs,
-    io::{BufReader, Read as _},
     path::{Path, PathBuf},
 };
 use winterbourne_base::{Clock, ManualClock, Time};
@@ -17,38 +16,6 @@ use winterbourne_testkit::check_sink;
 fn lines(directory: &str) -> FileSink<u64> {
     FileSink::new(directory, |n: &u64| Ok(n.to_string()))
 }
-/// Names and content of what readers see, sorted: they pass over names that begin with `_`.
-fn seen(directory: &Path) -> Vec<(PathBuf, String)> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(directory).into_iter().flatten() {
-        let path = entry.expect("an entry").path();
-        if path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"_")) {
-            continue;
-        }
-        if path.is_dir() {
-            all.extend(seen(&path));
-        } else {
-            let mut text = String::new();
-            let mut file = BufReader::new(fs::File::open(&path).expect("a file"));
-            let read = match Codec::of(&path) {
-                Some(codec) => codec.reader(file).expect("an archive").read_to_string(&mut text),
-                None => file.read_to_string(&mut text),
-            };
-            read.expect("text");
-            all.push((path, text));
-        }
-    }
-    all.sort();
-    all
-}
-fn numbers(directory: &str) -> Vec<u64> {
-    let all = seen(Path::new(directory));
-    let mut numbers: Vec<u64> =
-        all.iter().flat_map(|(_, text)| text.lines()).map(|l| l.parse().expect("a number")).collect();
-    numbers.sort_unstable();
-    numbers
-}
-
 #[test]
 fn no_sink_replaces_what_another_has_written() {
     let dir = TempDir::new();
@@ -266,7 +233,7 @@ fn a_commit_that_was_cut_short_is_finished_by_the_next_process() {
         let time = batch.as_millis().to_string();
         fs::rename(base.join("staging").join(&time), base.join("committed").join(&time)).expect("committed");
         for file in staged.iter().flatten().take(moved) {
-            let name = file.file_name().expect("a name");
+            let name = file.path().file_name().expect("a name");
             fs::rename(base.join("committed").join(&time).join(name), Path::new(&out).join(name)).expect("moved");
         }
         drop(first);

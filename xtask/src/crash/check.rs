@@ -12,6 +12,8 @@ use crate::Result;
 const INTERVAL: u64 = 20;
 const WINDOW: u64 = 5;
 const LATELY: u64 = 3;
+/// Batches in a file.
+const PERIOD: u64 = 4;
 
 /// A check that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +52,8 @@ pub(crate) fn story(directory: &Path, lives: &[Life], allowed: &BTreeMap<String,
     found.extend(windows(totals, lately, LATELY));
     found.extend(states(all, counts, sums));
     found.extend(ledger(all, allowed));
-    found.extend(files(all, &sink(directory)?));
+    found.extend(files("files come with their batch", all, &sink(directory, "sink")?));
+    found.extend(files("files have every batch of their period", &periods(all), &periods(&sink(directory, "rolls")?)));
     if let Some((sequence, _)) = lives.last().and_then(|life| life.end)
         && sequence != all.len() as u64
     {
@@ -77,10 +80,10 @@ fn outputs(directory: &Path) -> Result<(BTreeMap<String, Outputs>, Vec<String>)>
     Ok((outputs, differing))
 }
 
-/// What readers see of the files of the sink, by the batch in their names.
-fn sink(directory: &Path) -> Result<Outputs> {
+/// What readers see of the files of a sink, by the batch in their names.
+fn sink(directory: &Path, name: &str) -> Result<Outputs> {
     let mut batches = Outputs::new();
-    let mut directories = vec![directory.join("sink")];
+    let mut directories = vec![directory.join(name)];
     while let Some(next) = directories.pop() {
         for entry in fs::read_dir(next)? {
             let (path, name) = entry.map(|e| (e.path(), e.file_name().to_string_lossy().into_owned()))?;
@@ -101,15 +104,23 @@ fn sink(directory: &Path) -> Result<Outputs> {
     Ok(batches)
 }
 
+/// The batches of a period as if they were one.
+fn periods(batches: &Outputs) -> Outputs {
+    let mut periods = Outputs::new();
+    for (time, ids) in batches {
+        periods.entry(time - time % (INTERVAL * PERIOD)).or_default().extend(ids.iter().cloned());
+    }
+    periods.values_mut().for_each(|ids| ids.sort_unstable());
+    periods
+}
+
 /// The files hold each batch as a whole and once.
-fn files(all: &Outputs, sink: &Outputs) -> Vec<Violation> {
+fn files(law: &'static str, all: &Outputs, sink: &Outputs) -> Vec<Violation> {
     let times: BTreeSet<u64> = all.keys().chain(sink.keys()).copied().collect();
     let of = |from: &Outputs, time: u64| from.get(&time).cloned().unwrap_or_default();
     let wrong = |time: u64| {
         let (expect, got) = (of(all, time), of(sink, time));
-        (expect != got).then(|| {
-            violation("files come with their batch", format!("{time}: {} records, not {}", got.len(), expect.len()))
-        })
+        (expect != got).then(|| violation(law, format!("{time}: {} records, not {}", got.len(), expect.len())))
     };
     times.into_iter().filter_map(wrong).take(3).collect()
 }
@@ -259,11 +270,17 @@ mod tests {
     #[test]
     fn files_hold_each_batch_once() {
         let all = batches(&[(20, &["r1", "r2"]), (40, &[])]);
-        assert!(files(&all, &batches(&[(20, &["r1", "r2"])])).is_empty());
+        assert!(files("law", &all, &batches(&[(20, &["r1", "r2"])])).is_empty());
         for sink in [&[][..], &[(20, &["r1"][..])], &[(20, &["r1", "r1", "r2"])], &[(20, &["r1", "r2"]), (40, &["r1"])]]
         {
-            assert_eq!(files(&all, &batches(sink)).len(), 1, "{sink:?}");
+            assert_eq!(files("law", &all, &batches(sink)).len(), 1, "{sink:?}");
         }
+    }
+
+    #[test]
+    fn periods_have_the_batches_up_to_the_next_one() {
+        let all = batches(&[(60, &["b"]), (80, &["d"]), (140, &["c"]), (160, &["a"])]);
+        assert_eq!(periods(&all), batches(&[(0, &["b"]), (80, &["c", "d"]), (160, &["a"])]));
     }
 
     #[test]

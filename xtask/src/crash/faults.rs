@@ -32,6 +32,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("inputs.position-not-restored", false, &["batch.settled"]),
     // Sinks.
     fault("files.commit-not-finished", false, &["files.committed"]),
+    fault("files.gathered-again", false, &["files.gathered", "files.noted"]),
     // What was received.
     fault("wal.acknowledged-before-durable", true, &["wal.acknowledged"]),
     fault("wal.sync-skipped", true, &["wal.acknowledged", "wal.block.synced"]),

@@ -390,6 +390,7 @@ impl Runner {
     }
     /// The stream is over: what was done is made durable.
     pub(crate) fn finish(&mut self) {
+        self.outputs.iter().filter_map(|output| output.sink.as_ref()).for_each(|sink| sink.close());
         if let Some(mut keeper) = self.keeper.take() {
             keeper.finish(&self.sc, &self.inputs);
             self.control.shared().status.durable = Some(keeper.status());

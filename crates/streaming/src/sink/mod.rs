@@ -10,7 +10,7 @@
 mod files;
 mod node;
 
-pub use files::{CsvOptions, FileSink, FileWriter, Period};
+pub use files::{CsvOptions, FileSink, FileWriter, Period, StagedFile};
 pub(crate) use node::{Node, SinkNode};
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use winterbourne_engine::{BoxError, Data, Records};
 /// | clause | |
 /// |---|---|
 /// | hidden | what is staged is not seen by readers before the commit |
-/// | whole | after `commit` all of it is seen, with a marker of the batch, atomically: a crash at any moment leaves both or none |
+/// | whole | after `commit` all of it is seen, or will be later whatever happens, with a marker of the batch, atomically: a crash at any moment leaves both or none |
 /// | asked | [`recover`](Sink::recover) finds that marker, also in another process, as long as no later batch was committed |
 /// | forgetting | what was staged by a process that is gone, or for an attempt that failed, is never seen |
 /// | idempotent | `abort` does nothing where there is nothing to undo, and may be called twice |
@@ -101,6 +101,14 @@ pub trait Sink<T: Data>: Send + 'static {
     fn commit(&mut self, batch: Time, staged: Vec<<Self::Writer as SinkWriter<T>>::Staged>) -> Result<(), BoxError>;
     /// The attempt failed, or the stream is stopped: what was staged in it goes. What cannot be removed now stays hidden.
     fn abort(&mut self, batch: Time);
+    /// The stream has stopped, and no batch follows in this process; a kill leaves this out. A sink that shows committed
+    /// batches later than with their commit (see [`FileSink::roll_every`]) shows them now.
+    ///
+    /// # Errors
+    /// Are logged: what was committed stays so.
+    fn close(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
 }
 
 /// The part of a sink that tasks use, several at once.

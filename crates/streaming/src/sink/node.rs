@@ -21,6 +21,8 @@ pub(crate) trait SinkNode: Send + Sync {
     fn undo(&self, t: Time);
     /// The batch of t is logged as completed: nobody will ask for it again.
     fn settle(&self, t: Time);
+    /// No batch follows.
+    fn close(&self);
 }
 
 /// What the tasks of an attempt staged, by partition.
@@ -121,5 +123,13 @@ impl<T: Data, S: Sink<T>> SinkNode for Node<T, S> {
     }
     fn settle(&self, t: Time) {
         self.desk().committed.remove(&t);
+    }
+    fn close(&self) {
+        let desk = &mut *self.desk();
+        if let Err(e) = guard_driver(|| desk.sink.close()) {
+            tracing::error!(
+                "a sink could not be closed; what it committed is shown by the next program that opens it: {e}"
+            );
+        }
     }
 }

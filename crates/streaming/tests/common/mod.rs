@@ -2,6 +2,8 @@
 //! it is given, and ears for events. No test sleeps; the long patience only turns a test that would hang into one that
 //! fails.
 #![allow(dead_code, reason = "each test binary uses its part")]
+pub(crate) mod files;
+
 use std::{
     collections::VecDeque,
     fmt::Debug,

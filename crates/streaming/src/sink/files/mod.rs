@@ -8,13 +8,14 @@
 //! ```
 //!
 //! The commit is one rename, of `staging/<time>` to `committed/<time>`. What follows, moving each file to its place, is done
-//! again by whoever finds it unfinished. As `save_as_text_file`, this does not go through `base::storage`: what is written
+//! again by whoever finds it unfinished. Files of several batches are the same with another step: what a batch brought is
+//! added to files that nobody sees, and these are moved when their period is over (`gather`). As `save_as_text_file`, this does not go through `base::storage`: what is written
 //! belongs to other programs.
 //!
-//! `format`, `json` and `csv` make bytes of records, `place` a path, `roll` files of both; `own` knows the directories. A file
-//! belongs to one batch: one that spans several could not be committed with the first and still be written to.
+//! `format`, `json` and `csv` make bytes of records, `place` a path, `roll` files of both; `own` knows the directories.
 mod csv;
 mod format;
+mod gather;
 mod json;
 mod own;
 mod place;
@@ -25,6 +26,7 @@ pub use place::Period;
 
 use super::{Recovered, Sink, SinkPlace, SinkWriter};
 use format::Format;
+use gather::Gather;
 use own::{Own, entries, failed, files_below, make, remove_all, sync};
 use place::Level;
 use roll::{Names, Rolls};
@@ -37,7 +39,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use winterbourne_base::{Time, failpoint};
+use winterbourne_base::{Duration, Time, failpoint};
 use winterbourne_engine::{BoxError, Codec, Data, Records};
 
 /// Writes a stream as files, exactly once: the files of a batch come into the directory when the batch is committed, each by
@@ -68,13 +70,16 @@ use winterbourne_engine::{BoxError, Codec, Data, Records};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// *When there are many small files.* A file never holds records of two batches, so there is at least one for each batch,
-/// partition and directory that has records. `repartition` before the sink, or longer batches, make fewer; directories by
-/// [time](FileSink::by_batch_time) let something else put the files of a period together when it is over.
+/// *When there are many small files.* There is at least one for each batch, partition and directory that has records.
+/// [`roll_every`](FileSink::roll_every) gathers the batches of a minute, say, or an hour, in one file for each directory;
+/// `repartition` before the sink, or longer batches, make fewer too.
 pub struct FileSink<T: Data> {
     directory: PathBuf,
     shape: Shape<T>,
+    every: Option<Duration>,
     own: Option<Own>,
+    /// Files of a period that have what they may, and are to be shown.
+    full: Vec<PathBuf>,
 }
 /// What is written, and where.
 struct Shape<T> {
@@ -89,6 +94,15 @@ impl<T> Clone for Shape<T> {
         let Shape { format, ending, levels, roll_after, codec } = self;
         let (format, ending, levels) = (format.clone(), ending.clone(), levels.clone());
         Shape { format, ending, levels, roll_after: *roll_after, codec: *codec }
+    }
+}
+impl<T> Shape<T> {
+    /// With that of packed files.
+    fn whole_ending(&self) -> String {
+        match self.codec {
+            Some(codec) => format!("{}.{}", self.ending, codec.ending()),
+            None => self.ending.clone(),
+        }
     }
 }
 impl<T: Data> FileSink<T> {
@@ -146,7 +160,7 @@ impl<T: Data> FileSink<T> {
     fn of(directory: impl AsRef<Path>, format: Format<T>) -> Self {
         let ending = format.ending.into();
         let shape = Shape { format, ending, levels: Vec::new(), roll_after: u64::MAX, codec: None };
-        FileSink { directory: directory.as_ref().to_owned(), shape, own: None }
+        FileSink { directory: directory.as_ref().to_owned(), shape, every: None, own: None, full: Vec::new() }
     }
     /// What names end in, behind a dot.
     #[must_use]
@@ -190,10 +204,50 @@ impl<T: Data> FileSink<T> {
         self.shape.levels.push(level);
         self
     }
-    /// A partition begins another file when one has at least so many bytes, before they are packed.
+    /// A partition begins another file when one has at least so many bytes, before they are packed. Together with
+    /// [`roll_every`](FileSink::roll_every): a file is also shown when it has so many, as they are on disk.
     #[must_use]
     pub fn roll_after(mut self, bytes: u64) -> Self {
         self.shape.roll_after = bytes.max(1);
+        self
+    }
+    /// One file in each directory for all batches of a period, which is shown when the period is over: with the first batch
+    /// of a later one, and at the latest when the stream stops. Periods of an hour begin with the hour, those of a day with
+    /// the day, UTC. It is named `<time of its first batch>-<n>`.
+    ///
+    /// A batch is committed when it has run, as without this: what it wrote is on disk, behind what earlier batches of the
+    /// period wrote, and will be shown once. After a kill the files are gone on with by the next program with this sink; a
+    /// stop shows what there is, and the rest of the period gets another file.
+    ///
+    /// *Cost.* What a batch wrote is copied once more, with a sync for each directory it has records for.
+    ///
+    /// ```
+    /// # use winterbourne_streaming::{FileSink, RddQueue, StreamingContext, Stop, seconds};
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// # let dir = std::env::temp_dir().join(format!("winterbourne-doc-every-{}", std::process::id()));
+    /// # let clock = winterbourne_base::ManualClock::new(winterbourne_base::Time::from_millis(0));
+    /// # let ssc = StreamingContext::with_clock(&sc, seconds(1), clock)?;
+    /// let words: RddQueue<String> = ["a", "b", "c"].map(|w| sc.parallelize([w.to_owned()], 1)).into_iter().collect();
+    /// ssc.queue_stream(&words).write_to("words", FileSink::json(&dir).roll_every(seconds(3)));
+    /// let mut run = ssc.start_stepped()?;
+    /// let first = run.step()?.as_millis();
+    /// let file = dir.join(format!("{first}-0.jsonl"));
+    /// run.step()?;
+    /// assert!(!file.exists());
+    /// run.step()?; // 3 s: another period begins
+    /// assert_eq!(std::fs::read_to_string(file)?, "\"a\"\n\"b\"\n");
+    /// # drop(run);
+    /// # std::fs::remove_dir_all(dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// The period is zero.
+    #[must_use]
+    pub fn roll_every(mut self, period: Duration) -> Self {
+        assert!(!period.is_zero(), "files cannot be rolled every 0 ms");
+        self.every = Some(period);
         self
     }
     /// Packs the files, and has their names end so: `orders.jsonl.gz`.
@@ -205,6 +259,16 @@ impl<T: Data> FileSink<T> {
     fn own(&self) -> Result<&Own, BoxError> {
         self.own.as_ref().ok_or_else(|| "the sink was not opened".into())
     }
+    fn gather(&self) -> Option<Gather> {
+        self.every.map(|every| Gather { every, roll_after: self.shape.roll_after })
+    }
+    /// Files of a period that are full or, if it is over at `now`, all.
+    fn show(&mut self, now: Time) -> Result<(), BoxError> {
+        let own = self.own.as_ref().ok_or("the sink was not opened")?;
+        gather::show(own, &self.full)?;
+        self.full.clear();
+        gather::close(own, Some(now))
+    }
 }
 
 impl<T: Data> Sink<T> for FileSink<T> {
@@ -213,6 +277,7 @@ impl<T: Data> Sink<T> for FileSink<T> {
         let own = Own::new(&self.directory, &place.operator);
         make(&own.staging)?;
         make(&own.committed)?;
+        make(&own.open)?;
         let mut unfinished = entries(&own.committed)?;
         unfinished.sort();
         if failpoint::seeded("files.commit-not-finished") {
@@ -220,6 +285,11 @@ impl<T: Data> Sink<T> for FileSink<T> {
         }
         unfinished.iter().try_for_each(|batch| own.finish(batch))?;
         entries(&own.staging)?.iter().try_for_each(|batch| remove_all(batch))?;
+        self.full = match self.gather() {
+            Some(gather) => gather.full(&own)?,
+            // What a program gathered that had this set.
+            None => gather::close(&own, None).map(|()| Vec::new())?,
+        };
         self.own = Some(own);
         Ok(())
     }
@@ -240,13 +310,15 @@ impl<T: Data> Sink<T> for FileSink<T> {
         let staging = self.own()?.staged(batch);
         remove_all(&staging)?;
         make(&staging)?;
-        Ok(FileWriter { staging, batch, shape: self.shape.clone() })
+        Ok(FileWriter { staging, batch, shape: self.shape.clone(), gathered: self.every.is_some() })
     }
-    fn commit(&mut self, batch: Time, staged: Vec<Vec<PathBuf>>) -> Result<(), BoxError> {
-        let own = self.own()?;
+    fn commit(&mut self, batch: Time, staged: Vec<Vec<StagedFile>>) -> Result<(), BoxError> {
+        self.show(batch)?;
+        let (own, gather) = (self.own()?, self.gather());
         let staging = own.staged(batch);
         // What a task left that failed and was tried again is not part of it.
-        let kept: BTreeSet<&PathBuf> = staged.iter().flatten().collect();
+        let staged = staged.concat();
+        let kept: BTreeSet<&PathBuf> = staged.iter().map(|file| &file.path).collect();
         let mut places = BTreeSet::from([staging.clone()]);
         for file in files_below(&staging)? {
             if kept.contains(&file) {
@@ -255,13 +327,26 @@ impl<T: Data> Sink<T> for FileSink<T> {
                 fs::remove_file(&file).map_err(|e| failed("remove", &file, e))?;
             }
         }
+        let plan = gather.map(|g| g.plan(own, batch, &staged, &self.shape.whole_ending())).transpose()?;
         places.iter().try_for_each(|p| sync(p))?;
         sync(&own.staging)?;
         let committed = own.committed.join(batch.as_millis().to_string());
         fs::rename(&staging, &committed).map_err(|e| failed("commit", &staging, e))?;
         sync(&own.committed)?;
         failpoint::hit("files.committed");
-        own.finish(&committed)
+        own.finish(&committed)?;
+        if let Some(plan) = plan {
+            let full: Vec<PathBuf> = plan.filled(own, self.shape.roll_after).collect();
+            self.full.extend(full);
+            self.show(batch)?;
+        }
+        Ok(())
+    }
+    fn close(&mut self) -> Result<(), BoxError> {
+        let own = self.own()?;
+        // What an open file lacks is not to be added to one that was moved.
+        entries(&own.committed)?.iter().try_for_each(|batch| own.finish(batch))?;
+        gather::close(own, None)
     }
     fn abort(&mut self, batch: Time) {
         let removed = self.own().and_then(|own| remove_all(&own.staged(batch)));
@@ -271,33 +356,55 @@ impl<T: Data> Sink<T> for FileSink<T> {
     }
 }
 
+/// A file of a batch, written and not seen yet.
+#[derive(Clone, Debug)]
+pub struct StagedFile {
+    path: PathBuf,
+    /// Bytes at its beginning that another file of the batch may have too.
+    head: u64,
+}
+impl StagedFile {
+    /// Where it is until the commit.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// Stages the files of a batch.
 pub struct FileWriter<T: Data> {
     staging: PathBuf,
     batch: Time,
     shape: Shape<T>,
+    gathered: bool,
 }
 impl<T: Data> SinkWriter<T> for FileWriter<T> {
     /// The files of a partition.
-    type Staged = Vec<PathBuf>;
-    fn stage(&self, partition: usize, records: Records<T>) -> Result<Vec<PathBuf>, BoxError> {
-        let Shape { format, ending, levels, roll_after, codec } = &self.shape;
+    type Staged = Vec<StagedFile>;
+    fn stage(&self, partition: usize, records: Records<T>) -> Result<Vec<StagedFile>, BoxError> {
+        let Shape { format, levels, roll_after, codec, .. } = &self.shape;
         let stem = format!("{}-{partition:05}", self.batch.as_millis());
-        let names = Names { root: self.staging.clone(), stem, ending: ending.clone(), codec: *codec };
+        let names = Names {
+            root: self.staging.clone(),
+            stem,
+            ending: self.shape.whole_ending(),
+            codec: *codec,
+            apart: self.gathered,
+        };
         let mut rolls = Rolls::new(names, *roll_after);
-        let (mut at, mut bytes) = (String::new(), Vec::new());
+        let (mut at, mut head, mut bytes) = (String::new(), Vec::new(), Vec::new());
         for x in records {
             place::find(levels, &x, self.batch, &mut at)?;
+            head.clear();
             bytes.clear();
             let begins = rolls.begins(&at);
             if begins.is_none() {
                 place::check(&at)?;
             }
-            if let (true, Some(head)) = (begins.unwrap_or(true), &format.head) {
-                head(&x, &mut bytes)?;
+            if let (true, Some(put)) = (begins.unwrap_or(true), &format.head) {
+                put(&x, &mut head)?;
             }
             (format.record)(&x, &mut bytes)?;
-            rolls.write(&at, &bytes)?;
+            rolls.write(&at, &head, &bytes)?;
         }
         rolls.finish()
     }

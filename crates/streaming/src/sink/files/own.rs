@@ -1,4 +1,5 @@
 //! [`Own`]: the directories of a sink, and what happens in them: how a batch becomes visible, and what is synced when.
+use super::gather::Plan;
 use std::{
     collections::BTreeSet,
     fmt::Display,
@@ -15,6 +16,7 @@ pub(super) struct Own {
     pub(super) directory: PathBuf,
     pub(super) staging: PathBuf,
     pub(super) committed: PathBuf,
+    pub(super) open: PathBuf,
     pub(super) last: PathBuf,
 }
 impl Own {
@@ -25,35 +27,26 @@ impl Own {
             directory: directory.to_owned(),
             staging: base.join("staging"),
             committed: base.join("committed"),
+            open: base.join("open"),
             last: base.join("last"),
         }
     }
     pub(super) fn staged(&self, batch: Time) -> PathBuf {
         self.staging.join(batch.as_millis().to_string())
     }
-    /// Brings every file of a committed batch to its place, and notes the batch.
+    /// Brings every file of a committed batch to its place, or what is in them to the files of its period, and notes the
+    /// batch.
     pub(super) fn finish(&self, batch: &Path) -> Result<(), BoxError> {
         let time = batch.file_name().ok_or("a batch without a name")?.to_owned();
-        let mut places = BTreeSet::new();
-        for file in files_below(batch)? {
-            let to = self.directory.join(file.strip_prefix(batch)?);
-            let place = to.parent().ok_or("a file without a directory")?;
-            if places.insert(place.to_owned()) {
-                make(place)?;
+        let plan = Plan::read(batch)?;
+        match &plan {
+            Some(plan) => plan.carry_out(self, batch)?,
+            None => {
+                let below = |file: PathBuf| Ok((file.clone(), self.directory.join(file.strip_prefix(batch)?)));
+                move_into(files_below(batch)?.into_iter().map(below).collect::<Result<_, BoxError>>()?)
+                    .map_err(|e| format!("{e}; the batch lies in {}", batch.display()))?;
             }
-            // Moved files are gone from here, so this is no second look at one of them.
-            if to.exists() {
-                let to = to.display();
-                return Err(format!(
-                    "there is a {to} already, of another sink or an earlier program; nothing is replaced. Give this sink \
-                     another directory or ending, or move that file away; the batch lies in {}",
-                    batch.display()
-                )
-                .into());
-            }
-            fs::rename(&file, &to).map_err(|e| failed("move a file to", &to, e))?;
         }
-        places.iter().try_for_each(|p| sync(p))?;
         failpoint::hit("files.moved");
         let aside = self.last.with_extension("new");
         let note = || {
@@ -65,8 +58,49 @@ impl Own {
         note().map_err(|e| failed("write", &self.last, e))?;
         sync(self.last.parent().ok_or("a file without a directory")?)?;
         failpoint::hit("files.noted");
-        remove_all(batch)
+        if plan.is_none() {
+            return remove_all(batch);
+        }
+        // SUBTLE: a directory goes bit by bit, and half of a batch could not be gathered again. A rename is whole, and what is
+        // in `staging` is thrown away by whoever comes next.
+        let done = self.staging.join(time);
+        fs::rename(batch, &done).map_err(|e| failed("put aside", batch, e))?;
+        sync(&self.committed)?;
+        failpoint::hit("files.retired");
+        remove_all(&done)
     }
+}
+
+/// Moves files to where readers see them, durably.
+///
+/// # Errors
+/// Also that there is one already.
+pub(super) fn move_into(files: Vec<(PathBuf, PathBuf)>) -> Result<(), BoxError> {
+    let mut places = BTreeSet::new();
+    for (file, to) in files {
+        let place = to.parent().ok_or("a file without a directory")?;
+        if places.insert(place.to_owned()) {
+            make(place)?;
+        }
+        // What was moved is not in the list again, so this is no second look at one of them.
+        is_free(&to)?;
+        fs::rename(&file, &to).map_err(|e| failed("move a file to", &to, e))?;
+        failpoint::hit("files.shown");
+    }
+    places.iter().try_for_each(|p| sync(p))
+}
+/// # Errors
+/// It is not.
+pub(super) fn is_free(at: &Path) -> Result<(), BoxError> {
+    if at.exists() {
+        return Err(format!(
+            "there is a {} already, of another sink or an earlier program; nothing is replaced. Give this sink another \
+             directory or ending, or move that file away",
+            at.display()
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// A name for the file system: letters, digits, `-` and `_` stay, everything else becomes its number.

@@ -1,8 +1,11 @@
 //! [`Rolls`]: the files that a task writes, in each directory one after the other.
-use super::own::{failed, make};
+use super::{
+    StagedFile,
+    own::{failed, make},
+};
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{BufWriter, Write as _},
     path::{Path, PathBuf},
 };
@@ -17,6 +20,8 @@ pub(super) struct Names {
     pub(super) stem: String,
     pub(super) ending: String,
     pub(super) codec: Option<Codec>,
+    /// Whether what a file begins with can be left out later: packed on its own, if anything is.
+    pub(super) apart: bool,
 }
 
 pub(super) struct Rolls {
@@ -25,7 +30,7 @@ pub(super) struct Rolls {
     roll_after: u64,
     by_place: BTreeMap<String, Roll>,
     open: usize,
-    done: Vec<PathBuf>,
+    done: Vec<StagedFile>,
 }
 
 #[derive(Default)]
@@ -35,6 +40,8 @@ struct Roll {
     at: Option<PathBuf>,
     file: Option<Encoder<BufWriter<File>>>,
     len: u64,
+    /// How long what the file begins with is, on disk.
+    head: u64,
 }
 
 impl Rolls {
@@ -45,7 +52,8 @@ impl Rolls {
     pub(super) fn begins(&self, place: &str) -> Option<bool> {
         self.by_place.get(place).map(|roll| roll.at.is_none())
     }
-    pub(super) fn write(&mut self, place: &str, bytes: &[u8]) -> Result<(), BoxError> {
+    /// A file that begins now begins with `head`.
+    pub(super) fn write(&mut self, place: &str, head: &[u8], bytes: &[u8]) -> Result<(), BoxError> {
         if !self.by_place.contains_key(place) {
             self.by_place.insert(place.to_owned(), Roll::default());
         }
@@ -59,6 +67,9 @@ impl Rolls {
             roll.open(place, &self.names)?;
             self.open += 1;
         }
+        if !head.is_empty() {
+            roll.begin(place, head, &self.names)?;
+        }
         roll.write(bytes)?;
         if roll.len >= self.roll_after {
             self.done.push(roll.close()?);
@@ -67,7 +78,7 @@ impl Rolls {
         Ok(())
     }
     /// All files of the task, durable.
-    pub(super) fn finish(mut self) -> Result<Vec<PathBuf>, BoxError> {
+    pub(super) fn finish(mut self) -> Result<Vec<StagedFile>, BoxError> {
         for roll in self.by_place.values_mut().filter(|r| r.at.is_some()) {
             self.done.push(roll.close()?);
         }
@@ -89,13 +100,23 @@ impl Roll {
                 how.create(true).write(true).truncate(true);
                 let directory = names.root.join(place);
                 make(&directory)?;
-                let packed = names.codec.map_or(String::new(), |codec| format!(".{}", codec.ending()));
-                directory.join(format!("{}-{}.{}{packed}", names.stem, self.n, names.ending))
+                directory.join(format!("{}-{}.{}", names.stem, self.n, names.ending))
             }
         };
         let file = how.open(&at).map_err(|e| failed("write", &at, e))?;
         self.file = Some(Encoder::new(names.codec, BufWriter::with_capacity(1 << 16, file)));
         self.at = Some(at);
+        Ok(())
+    }
+    fn begin(&mut self, place: &str, head: &[u8], names: &Names) -> Result<(), BoxError> {
+        self.write(head)?;
+        self.head = head.len() as u64;
+        if names.apart && names.codec.is_some() {
+            self.rest()?;
+            let at = self.at.as_deref().ok_or("no file was open")?;
+            self.head = fs::metadata(at).map_err(|e| failed("look at", at, e))?.len();
+            self.open(place, names)?;
+        }
         Ok(())
     }
     fn write(&mut self, bytes: &[u8]) -> Result<(), BoxError> {
@@ -110,11 +131,12 @@ impl Roll {
         flushed.map_err(|e| failed("write", self.at.as_deref().unwrap_or(Path::new("")), e))
     }
     /// Makes the file durable; the next one has another number.
-    fn close(&mut self) -> Result<PathBuf, BoxError> {
+    fn close(&mut self) -> Result<StagedFile, BoxError> {
         self.rest()?;
-        let at = self.at.take().ok_or("no file was open")?;
-        File::open(&at).and_then(|f| f.sync_all()).map_err(|e| failed("sync", &at, e))?;
-        (self.n, self.len) = (self.n + 1, 0);
-        Ok(at)
+        let path = self.at.take().ok_or("no file was open")?;
+        File::open(&path).and_then(|f| f.sync_all()).map_err(|e| failed("sync", &path, e))?;
+        let head = self.head;
+        *self = Roll { n: self.n + 1, ..Roll::default() };
+        Ok(StagedFile { path, head })
     }
 }

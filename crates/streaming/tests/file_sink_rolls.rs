@@ -1,0 +1,313 @@
+//! Files that span the batches of a period: what is in which and seen when, and that a kill at any moment costs nothing.
+mod common;
+
+use common::{files::*, *};
+use std::{
+    fs::{self, OpenOptions},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+use winterbourne_base::{Clock, ManualClock, Time};
+use winterbourne_engine::{BoxError, Codec, SparkContext};
+use winterbourne_streaming::{
+    DStream, FileSink, Recovered, Sink, SinkPlace, SinkWriter, Stepper, StreamingContext, milliseconds, seconds,
+};
+use winterbourne_testkit::check_sink;
+
+fn lines(directory: &str) -> FileSink<u64> {
+    FileSink::new(directory, |n: &u64| Ok(n.to_string()))
+}
+/// What readers see, by path below the directory, lines side by side. Times are seconds since the test began.
+fn shown(directory: &str) -> Vec<String> {
+    let below = |path: PathBuf| path.strip_prefix(directory).expect("below it").display().to_string();
+    let start = at(0).as_millis() / 1000;
+    let short =
+        |name: String| (0..100).rev().fold(name, |n, s| n.replace(&format!("{}000-", start + s), &format!("{s}-")));
+    let all = seen(Path::new(directory)).into_iter();
+    all.map(|(path, text)| format!("{}: {}", short(below(path)), text.trim_end().replace('\n', " "))).collect()
+}
+/// What a reader will see when all periods are over.
+fn committed(directory: &str) -> Vec<u64> {
+    let open = fs::read_dir(directory).into_iter().flatten().map(|e| e.expect("an entry").path().join("open"));
+    let open: Vec<_> = open.filter(|p| p.is_dir()).flat_map(|p| seen(&p)).collect();
+    let all: Vec<_> = seen(Path::new(directory)).into_iter().chain(open).collect();
+    sorted(all.iter().flat_map(|(_, text)| text.lines()))
+}
+
+#[test]
+fn the_batches_of_a_period_are_one_file_in_each_directory() {
+    let dir = TempDir::new();
+    let out = dir.at("out");
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input::<u64>();
+    stream.write_to("out", lines(&out).partition_by("odd", |n| n % 2).roll_every(seconds(3)));
+    let feed = feed.partitions(2);
+    for n in 1..=5 {
+        feed.push([10 * n, 10 * n + 1]);
+    }
+    tester.steps(2).expect("good batches");
+    assert_eq!(shown(&out), [""; 0], "the period is not over");
+    tester.steps(1).expect("a good batch");
+    let first = ["odd=0/1-0.txt: 10 20", "odd=1/1-0.txt: 11 21"];
+    assert_eq!(shown(&out), first);
+    tester.steps(2).expect("good batches");
+    assert_eq!(shown(&out), first);
+    // Also batches without a record end a period.
+    tester.steps(1).expect("a good batch");
+    let second = ["odd=0/3-0.txt: 30 40 50", "odd=1/3-0.txt: 31 41 51"];
+    assert_eq!(shown(&out), [first[0], second[0], first[1], second[1]]);
+}
+
+#[test]
+fn a_stop_shows_what_there_is() {
+    let dir = TempDir::new();
+    let out = dir.at("out");
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input::<u64>();
+    stream.write_to("out", lines(&out).roll_every(seconds(60)));
+    (1..=3).for_each(|n| feed.push([n]));
+    tester.steps(3).expect("good batches");
+    assert_eq!(shown(&out), [""; 0]);
+    drop(tester);
+    assert_eq!(shown(&out), ["1-0.txt: 1 2 3"]);
+}
+
+#[test]
+fn a_file_that_is_full_is_shown_before_its_period_is_over() {
+    let dir = TempDir::new();
+    let out = dir.at("out");
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input::<u64>();
+    stream.write_to("out", lines(&out).roll_every(seconds(60)).roll_after(5));
+    let feed = feed.partitions(1);
+    for n in [1..=2_u64, 3..=3, 4..=4, 10..=14, 15..=15] {
+        feed.push(n);
+    }
+    tester.steps(2).expect("good batches");
+    assert_eq!(shown(&out), ["1-0.txt: 1 2 3"], "three lines of two bytes");
+    tester.steps(1).expect("a good batch");
+    assert_eq!(shown(&out).len(), 1);
+    // The files of a batch are of that size too: six bytes, six, and three.
+    tester.steps(1).expect("a good batch");
+    assert_eq!(shown(&out), ["1-0.txt: 1 2 3", "3-0.txt: 4 10 11", "4-0.txt: 12 13"]);
+    tester.steps(1).expect("a good batch");
+    assert_eq!(shown(&out)[3..], ["4-1.txt: 14 15"]);
+}
+
+#[test]
+fn a_file_of_many_batches_has_one_header() {
+    for codec in [None, Some(Codec::Gzip), Some(Codec::Zstd)] {
+        let dir = TempDir::new();
+        let out = dir.at("out");
+        let mut tester = tester(&[]);
+        let (feed, stream) = tester.input::<(u64, String)>();
+        let mut sink = FileSink::csv(&out).roll_every(seconds(3));
+        if let Some(codec) = codec {
+            sink = sink.compress(codec);
+        }
+        stream.write_to("out", sink);
+        let feed = feed.partitions(3);
+        feed.push([(1, "a".into()), (2, "b".into()), (3, "c,d".into())]);
+        feed.push([(4, String::new())]);
+        feed.push([(5, "e".into())]);
+        tester.steps(3).expect("good batches");
+        let ending = codec.map_or(String::new(), |c| format!(".{}", c.ending()));
+        assert_eq!(shown(&out), [format!("1-0.csv{ending}: _1,_2 1,a 2,b 3,\"c,d\" 4,\"\"")]);
+        drop(tester);
+        assert_eq!(shown(&out)[1..], [format!("3-0.csv{ending}: _1,_2 5,e")]);
+    }
+}
+
+#[test]
+fn the_contract_holds_for_what_will_be_seen() {
+    let dir = TempDir::new();
+    let all = |name: &str| (dir.at(name), dir.at(name));
+    let (out, read) = all("out");
+    check_sink(|| lines(&out).roll_every(seconds(4)), || committed(&read));
+    let (out, read) = all("rolled");
+    check_sink(|| lines(&out).roll_every(seconds(60)).roll_after(9), || committed(&read));
+    let (out, read) = all("split");
+    check_sink(|| lines(&out).below(|n| format!("by/{}", n % 3)).roll_every(seconds(2)), || committed(&read));
+    let (out, read) = all("packed");
+    check_sink(|| lines(&out).compress(Codec::Gzip).roll_every(milliseconds(1)), || committed(&read));
+}
+
+#[test]
+fn a_batch_that_was_set_aside_has_a_file_of_its_own() {
+    let dir = TempDir::new();
+    let out = dir.at("out");
+    let mut tester = tester(&[("spark.streaming.batch.onFailure", "skip"), ("spark.streaming.batch.maxAttempts", "1")]);
+    let (feed, stream) = tester.input::<u64>();
+    let broken = AtomicBool::new(true);
+    let careful = stream.map(move |n| {
+        assert!(n != 2 || !broken.swap(false, Relaxed), "not yet");
+        n
+    });
+    careful.write_to("out", lines(&out).roll_every(seconds(3)));
+    (1..=6).for_each(|n| feed.push([n]));
+    tester.steps(1).expect("a good batch");
+    tester.step().expect_err("the second one fails");
+    tester.run().skip_failed();
+    tester.steps(2).expect("good batches");
+    assert_eq!(shown(&out), ["1-0.txt: 1"]);
+    assert!(tester.run().rerun(at(2)).expect("it runs now"));
+    tester.steps(1).expect("a good batch");
+    assert_eq!(shown(&out), ["1-0.txt: 1", "2-0.txt: 2"]);
+    drop(tester);
+    assert_eq!(shown(&out), ["1-0.txt: 1", "2-0.txt: 2", "3-0.txt: 3 4 5"]);
+}
+
+#[test]
+fn no_file_of_a_period_replaces_another() {
+    let dir = TempDir::new();
+    let out = dir.at("out");
+    let settings = [("spark.streaming.batch.maxAttempts", "1")];
+    let mut tester = tester(&settings);
+    let (feed, stream) = tester.input::<u64>();
+    stream.write_to("out", lines(&out).roll_every(seconds(2)));
+    let theirs = Path::new(&out).join(format!("{}-0.txt", at(2).as_millis()));
+    (1..=4).for_each(|n| feed.push([n]));
+    tester.steps(1).expect("a good batch");
+    fs::write(&theirs, "7\n").expect("written");
+    let error = tester.step().expect_err("its place is taken").to_string();
+    assert!(error.contains("-0.txt already") && error.contains("move that file away"), "{error}");
+    assert_eq!(shown(&out), ["1-0.txt: 1", "2-0.txt: 7"]);
+    fs::remove_file(theirs).expect("removed");
+    tester.steps(3).expect("good batches");
+    assert_eq!(shown(&out), ["1-0.txt: 1", "2-0.txt: 2 3"]);
+}
+
+#[test]
+#[should_panic(expected = "every 0 ms")]
+fn a_period_is_some_time() {
+    let _ = lines("out").roll_every(seconds(0));
+}
+
+/// A sink and what it is called, by hand.
+struct Hand {
+    sc: SparkContext,
+    out: String,
+}
+impl Hand {
+    fn sink(&self) -> FileSink<u64> {
+        self.open(lines(&self.out).roll_every(seconds(10)))
+    }
+    fn open(&self, mut sink: FileSink<u64>) -> FileSink<u64> {
+        sink.open(&SinkPlace::new("test", "sink", seconds(1))).expect("it opens");
+        sink
+    }
+    fn commit(&self, sink: &mut FileSink<u64>, batch: Time, numbers: std::ops::Range<u64>) -> Result<(), BoxError> {
+        let (writer, rdd) = (sink.begin(batch).expect("a batch"), self.sc.range(numbers, 2));
+        let staged = self.sc.run_job(&rdd, vec![0, 1], move |p, flow, _| Ok(writer.stage(p, flow.records())?));
+        sink.commit(batch, staged.expect("staged"))
+    }
+}
+
+/// However much of a batch was added to the file of the period when the process was killed, the next one has all of it
+/// there, once.
+#[test]
+fn a_batch_that_was_half_gathered_is_gathered_again() {
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    let mut first = hand.sink();
+    hand.commit(&mut first, at(1), 10..14).expect("committed");
+    let base = Path::new(&hand.out).join("_sink-sink");
+    // Its note cannot be written, so that is where it ends.
+    fs::create_dir(base.join("last.new")).expect("made");
+    hand.commit(&mut first, at(2), 20..24).expect_err("the note fails");
+    drop(first);
+    fs::remove_dir(base.join("last.new")).expect("removed");
+    let killed = dir.copy(&hand.out, "killed");
+    // Four lines of three bytes were there, and four came.
+    for len in (11..=24).chain([30]) {
+        let _ = fs::remove_dir_all(&hand.out);
+        dir.copy(&killed, "out");
+        let file = base.join(format!("open/{}/{}-0.txt", at(10).as_millis(), at(1).as_millis()));
+        let file = OpenOptions::new().write(true).open(file).expect("the open file");
+        file.set_len(len).expect("cut");
+        let mut second = lines(&hand.out).roll_every(seconds(10));
+        let opened = second.open(&SinkPlace::new("test", "sink", seconds(1)));
+        if len < 12 {
+            let error = opened.expect_err("bytes of another batch are gone").to_string();
+            assert!(error.contains("has 11 bytes, and had 12 when the batch was committed"), "{error}");
+            continue;
+        }
+        opened.expect("it opens");
+        assert_eq!(second.recover(at(2)).expect("an answer"), Recovered::Committed);
+        assert_eq!(fs::read_dir(base.join("committed")).expect("a directory").count(), 0);
+        hand.commit(&mut second, at(3), 30..31).expect("committed");
+        assert_eq!(shown(&hand.out), [""; 0]);
+        hand.commit(&mut second, at(10), 40..41).expect("committed");
+        assert_eq!(shown(&hand.out), ["1-0.txt: 10 11 12 13 20 21 22 23 30"], "{len} bytes were there");
+    }
+}
+
+/// A close does not show a file that lacks part of what was committed.
+#[test]
+fn a_stop_gathers_first_what_was_committed() {
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    let mut sink = hand.sink();
+    let base = Path::new(&hand.out).join("_sink-sink");
+    fs::create_dir(base.join("last.new")).expect("made");
+    hand.commit(&mut sink, at(1), 1..5).expect_err("the note fails");
+    sink.close().expect_err("it still does");
+    assert_eq!(shown(&hand.out), [""; 0]);
+    fs::remove_dir(base.join("last.new")).expect("removed");
+    sink.close().expect("closed");
+    assert_eq!(shown(&hand.out), ["1-0.txt: 1 2 3 4"]);
+}
+
+#[test]
+fn another_period_or_none_loses_nothing() {
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    hand.commit(&mut hand.sink(), at(1), 1..3).expect("committed");
+    // The files of a longer period are shown when it is over, whatever the period is now.
+    let mut shorter = hand.open(lines(&hand.out).roll_every(seconds(2)));
+    hand.commit(&mut shorter, at(2), 3..5).expect("committed");
+    hand.commit(&mut shorter, at(4), 5..7).expect("committed");
+    assert_eq!(shown(&hand.out), ["2-0.txt: 3 4"]);
+    hand.commit(&mut shorter, at(11), 7..9).expect("committed");
+    assert_eq!(shown(&hand.out), ["1-0.txt: 1 2", "2-0.txt: 3 4", "4-0.txt: 5 6"]);
+    // Files with another ending are not gone on with.
+    let mut other = hand.open(lines(&hand.out).ending("log").roll_every(seconds(2)));
+    hand.commit(&mut other, at(11) + milliseconds(500), 9..11).expect("committed");
+    drop(other);
+    // And what was gathered by a program that gathers no more is shown at once.
+    hand.open(lines(&hand.out));
+    let log = format!("{}-0.log: 9 10", at(11).as_millis() + 500);
+    assert_eq!(shown(&hand.out), ["1-0.txt: 1 2", "2-0.txt: 3 4", "4-0.txt: 5 6", "11-0.txt: 7 8", &log]);
+}
+
+#[test]
+fn a_file_goes_on_after_kills() {
+    let (dir, tape) = (TempDir::new(), Tape::default());
+    (1..=7).for_each(|n| tape.push([n]));
+    let out = dir.at("out");
+    let process = |place: &str, now: Time| -> (_, Stepper) {
+        let clock = ManualClock::new(now);
+        let ssc = StreamingContext::get_or_create(place, || {
+            let ssc = StreamingContext::with_clock(&SparkContext::new(conf(&[]))?, seconds(1), clock.clone())?;
+            let stream: DStream<u64> = ssc.input_stream("tape", tape.input());
+            stream.write_to("out", lines(&out).roll_every(seconds(5)));
+            Ok(ssc)
+        });
+        (clock, ssc.expect("a good program").start_stepped().expect("a start"))
+    };
+    let mut place = dir.at("a");
+    for n in 1..=7 {
+        let (clock, mut run) = process(&place, at(n - 1));
+        // The last batch is run again, because its completion was not durable yet, and then a new one.
+        while committed(&out).len() < n as usize {
+            clock.set(run.next_time().max(clock.now()));
+            run.step().expect("a good batch");
+        }
+        assert_eq!(committed(&out), (1..=n).collect::<Vec<_>>());
+        place = dir.copy(&place, &format!("copy-{n}"));
+        if n < 7 {
+            std::mem::forget(run);
+        }
+    }
+    assert_eq!(shown(&out), ["1-0.txt: 1 2 3 4", "5-0.txt: 5 6 7"]);
+}
