@@ -390,10 +390,14 @@ impl Runner {
     }
     /// The stream is over: what was done is made durable.
     pub(crate) fn finish(&mut self) {
-        self.outputs.iter().filter_map(|output| output.sink.as_ref()).for_each(|sink| sink.close());
+        let mut is_logged = true;
         if let Some(mut keeper) = self.keeper.take() {
-            keeper.finish(&self.sc, &self.inputs);
+            is_logged = keeper.finish(&self.sc, &self.inputs);
             self.control.shared().status.durable = Some(keeper.status());
+        }
+        // A program that can write its log no longer ends as if it were killed, and the next one goes on with its files.
+        if is_logged {
+            self.outputs.iter().filter_map(|output| output.sink.as_ref()).for_each(|sink| sink.close());
         }
     }
 

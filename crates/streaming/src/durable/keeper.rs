@@ -292,14 +292,14 @@ impl Keeper {
             Err(e) => tracing::warn!("old parts of the batch log could not be removed: {e}"),
         }
     }
-    /// The stream is over: what was completed is made durable, and a last checkpoint is written.
-    pub(crate) fn finish(&mut self, sc: &SparkContext, inputs: &[Arc<dyn InputNode>]) {
+    /// The stream is over: what was completed is made durable, and a last checkpoint is written. Whether the former could be done.
+    pub(crate) fn finish(&mut self, sc: &SparkContext, inputs: &[Arc<dyn InputNode>]) -> bool {
         if let Err(e) = self.received.finish() {
             tracing::error!("some of what was received last is not durable: {e}");
         }
         if let Err(e) = self.log.finish() {
             tracing::error!("the end of the batch log is not durable, its last batch will be run again: {e}");
-            return;
+            return false;
         }
         failpoint::hit("log.finished");
         self.checkpoints.await_idle();
@@ -307,6 +307,7 @@ impl Keeper {
             self.checkpoint(sc, inputs);
         }
         self.checkpoints.close();
+        true
     }
 
     /// Waits until nothing is being written.

@@ -21,7 +21,7 @@ pub(crate) trait SinkNode: Send + Sync {
     fn undo(&self, t: Time);
     /// The batch of t is logged as completed: nobody will ask for it again.
     fn settle(&self, t: Time);
-    /// No batch follows.
+    /// No batch follows, and all that were are in the log.
     fn close(&self);
 }
 
