@@ -68,6 +68,22 @@ impl LocalProperties {
     pub fn job_tags(&self) -> BTreeSet<&str> {
         self.get(TAGS).into_iter().flat_map(|all| all.split(',')).collect()
     }
+    /// These and one more, in place of one with the same key.
+    ///
+    /// ```
+    /// # use winterbourne_engine::{SparkConf, SparkContext};
+    /// # let sc = SparkContext::new(SparkConf::empty().set_app_name("doc"))?;
+    /// let blue = sc.local_properties().with("tenant", "blue");
+    /// let here = blue.enter();
+    /// assert_eq!(sc.local_property("tenant").as_deref(), Some("blue"));
+    /// # drop(here);
+    /// # Ok::<(), winterbourne_engine::Error>(())
+    /// ```
+    pub fn with(&self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let mut all = self.clone();
+        all.change(&Change::Value(key.into(), Some(value.into())));
+        all
+    }
     pub(crate) fn has_tag(&self, tag: &str) -> bool {
         self.get(TAGS).is_some_and(|all| all.split(',').any(|t| t == tag))
     }

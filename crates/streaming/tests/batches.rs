@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 use winterbourne_base::ManualClock;
-use winterbourne_engine::{BoxError, Rdd};
+use winterbourne_engine::{BoxError, Rdd, SparkListenerEvent, TaskContext};
 use winterbourne_streaming::{DStream, Error, Health, Stop, StreamingContext, StreamingState, StreamingStatus, Time};
 use winterbourne_testkit::StreamTester;
 
@@ -440,4 +440,39 @@ fn a_failed_batch_does_not_move_what_was_done() {
     let status = status(&tester);
     assert_eq!((status.last_batch, status.completed_batches, status.processed_records), (Some(at(1)), 1, 2));
     assert_eq!(calls.load(Relaxed), 1, "outputs after the failed one do not run");
+}
+#[test]
+fn jobs_and_tasks_know_their_batch_and_output() {
+    const KEYS: [&str; 2] = ["spark.streaming.internal.batchTime", "spark.streaming.internal.outputOpId"];
+    for at_once in ["1", "4"] {
+        let mut tester = tester(&[("spark.streaming.concurrentJobs", at_once)]);
+        let (feed, stream) = tester.input::<u64>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let heard = tell.clone();
+        let listener = move |e: &SparkListenerEvent| {
+            if let SparkListenerEvent::JobStart(job) = e {
+                heard.send(KEYS.map(|key| job.properties.get(key).map(str::to_owned))).expect("the test listens");
+            }
+        };
+        let sc = tester.context().spark_context().clone();
+        sc.add_spark_listener(listener).expect("a new listener");
+        for _ in 0..2 {
+            let tell = tell.clone();
+            stream.foreach_rdd(move |rdd, _| {
+                let of_task = |_| TaskContext::get().map(|t| KEYS.map(|key| t.local_property(key).map(str::to_owned)));
+                for properties in rdd.map(of_task).collect()? {
+                    tell.send(properties.ok_or("no task")?)?;
+                }
+                Ok(())
+            });
+        }
+        feed.partitions(1).push([1]);
+        let batch = tester.step().expect("a good batch").as_millis().to_string();
+        drop((tester, sc));
+        drop(tell);
+        let mut all: Vec<_> = told.into_iter().collect();
+        all.sort();
+        let of = |output: &str| [Some(batch.clone()), Some(output.to_owned())];
+        assert_eq!(all, [of("0"), of("0"), of("1"), of("1")], "from the listener and the task of each");
+    }
 }

@@ -180,6 +180,37 @@ fn a_stream_keeps_its_rdds_as_it_was_told_last() {
     assert_eq!(CALLS.each_ref().map(|c| c.load(Relaxed)), [6, 3, 3, 3, 6]);
 }
 #[test]
+fn what_a_program_holds_stays_cached() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input::<u64>();
+    let counted = stream.map(|x| {
+        CALLS.fetch_add(1, Relaxed);
+        x
+    });
+    let (tell, held) = std::sync::mpsc::channel();
+    counted.cache().foreach_rdd(move |rdd, time| {
+        rdd.count()?;
+        // The first one is held, the others are not.
+        if time == at(1) {
+            tell.send(rdd.clone())?;
+        }
+        Ok(())
+    });
+    for n in 0..5 {
+        feed.push([n]);
+    }
+    tester.steps(5).unwrap();
+    let sc = tester.context().spark_context().clone();
+    let first = held.try_iter().next().expect("the first batch was held");
+    assert!(tester.run().remembered() < 5, "no batch needs the first one");
+    assert_eq!((first.collect().unwrap(), CALLS.load(Relaxed)), (vec![0], 5));
+    assert!(sc.persistent_rdds().contains(&first.id()) && sc.persistent_rdds().len() < 5);
+    let kept = sc.persistent_rdds().len();
+    drop(first);
+    assert_eq!(sc.persistent_rdds().len(), kept - 1);
+}
+#[test]
 fn a_window_keeps_the_stream_below_it() {
     let mut tester = tester(&[]);
     let (feed, stream) = tester.input::<u64>();

@@ -139,13 +139,15 @@ impl StatusTracker {
         let around = job.tasks()?;
         let of: Vec<_> = around.specs.iter().filter(|s| s.stage == id).collect();
         let first = of.first()?;
+        // Each is looked at once: one that ends meanwhile does not count as both.
+        let (over, rest): (Vec<_>, Vec<_>) = of.iter().partition(|s| s.is_over());
         Some(SparkStageInfo {
             id,
             attempt: around.again,
             name: format!("{} at {}", first.name, first.site),
             tasks: of.len(),
-            active: of.iter().filter(|s| s.is_running()).count(),
-            completed: of.iter().filter(|s| s.is_over()).count(),
+            active: rest.iter().filter(|s| s.has_begun()).count(),
+            completed: over.len(),
             failed: around.failed.load(Relaxed),
         })
     }

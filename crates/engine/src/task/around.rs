@@ -72,8 +72,11 @@ impl Spec {
     pub(crate) fn attempt_id(&self) -> u64 {
         self.attempt.load(Relaxed).saturating_sub(1)
     }
+    pub(crate) fn has_begun(&self) -> bool {
+        self.attempt.load(Relaxed) > 0
+    }
     pub(crate) fn is_running(&self) -> bool {
-        self.attempt.load(Relaxed) > 0 && !self.is_over()
+        self.has_begun() && !self.is_over()
     }
     pub(crate) fn is_over(&self) -> bool {
         self.over.load(Relaxed)

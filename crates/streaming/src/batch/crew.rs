@@ -14,9 +14,12 @@ use std::{
     },
     thread::{self, JoinHandle},
 };
-use winterbourne_base::{Clock, thread as threads};
+use winterbourne_base::{Clock, Time, thread as threads};
 use winterbourne_engine::{LocalProperties, Result, SparkContext, guard_driver};
 
+/// What the jobs of the engine are told of where they belong: listeners find it at their start, tasks too.
+const BATCH: &str = "spark.streaming.internal.batchTime";
+const OUTPUT: &str = "spark.streaming.internal.outputOpId";
 /// Lineages recurse.
 const STACK: usize = 16 << 20;
 
@@ -55,6 +58,7 @@ impl Helper {
 struct Round {
     /// In their order; nobody takes one behind a failure.
     waiting: Mutex<VecDeque<(usize, Job)>>,
+    /// Of each of them, but for its number.
     properties: LocalProperties,
     clock: Arc<dyn Clock>,
 }
@@ -66,12 +70,13 @@ impl Crew {
     }
     /// Runs jobs, begun in their order. A job that fails lets nobody begin another one; those that run are waited for. What
     /// came of each that was begun, in their order.
-    pub(super) fn run(&mut self, sc: &SparkContext, jobs: VecDeque<(usize, Job)>) -> Vec<Ran> {
+    pub(super) fn run(&mut self, sc: &SparkContext, time: Time, jobs: VecDeque<(usize, Job)>) -> Vec<Ran> {
         let helpers = self.wanted.min(jobs.len().saturating_sub(1));
         self.muster(helpers);
         let (tell, told) = mpsc::channel();
         let (waiting, clock) = (Mutex::new(jobs), self.control.clock.clone());
-        let round = Arc::new(Round { waiting, properties: sc.local_properties(), clock });
+        let properties = sc.local_properties().with(BATCH, time.as_millis().to_string());
+        let round = Arc::new(Round { waiting, properties, clock });
         let helpers = &self.helpers[..helpers.min(self.helpers.len())];
         for helper in helpers {
             // Nobody but the crew ends them.
@@ -117,9 +122,9 @@ impl Round {
         self.waiting().pop_front()
     }
     fn work(&self, tell: &Sender<Ran>) {
-        let _as_the_caller = self.properties.enter();
         while let Some((number, mut job)) = self.next() {
             let begun = self.clock.nanos();
+            let _as_the_caller = self.properties.with(OUTPUT, number.to_string()).enter();
             let result = guard_driver(|| Ok(job()?));
             if result.is_err() {
                 let left = std::mem::take(&mut *self.waiting());
@@ -139,7 +144,7 @@ mod tests {
         Barrier,
         atomic::{AtomicUsize, Ordering::SeqCst},
     };
-    use winterbourne_base::{ManualClock, Time};
+    use winterbourne_base::ManualClock;
     use winterbourne_engine::{Error, SparkConf};
 
     fn crew(threads: usize) -> (SparkContext, Crew) {
@@ -164,7 +169,7 @@ mod tests {
                 if ok { Ok(()) } else { Err(Error::User("on purpose".into())) }
             })
         };
-        let ran = crew.run(&sc, jobs(vec![job(0, true), job(1, false), job(2, true)]));
+        let ran = crew.run(&sc, Time::from_millis(0), jobs(vec![job(0, true), job(1, false), job(2, true)]));
         assert_eq!(came_of(&ran), [(0, true), (1, false)]);
         assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1]);
         assert!(crew.helpers.is_empty());
@@ -188,7 +193,7 @@ mod tests {
                     Ok(())
                 })
             };
-            let ran = crew.run(&sc, jobs((0..6).map(|_| job()).collect()));
+            let ran = crew.run(&sc, Time::from_millis(0), jobs((0..6).map(|_| job()).collect()));
             assert_eq!(came_of(&ran), (0..6).map(|n| (n, true)).collect::<Vec<_>>());
             assert_eq!(running.load(SeqCst), 6);
         }

@@ -211,7 +211,7 @@ impl Runner {
     fn run_jobs(&mut self, jobs: Vec<Option<Job>>, progress: &mut Progress) -> Result<(), Failure> {
         let succeeded = |i: usize| progress.outputs[i].as_ref().is_some_and(|done| done.failure.is_none());
         let jobs = jobs.into_iter().enumerate().filter(|(i, _)| !succeeded(*i));
-        let ran = self.crew.run(&self.sc, jobs.filter_map(|(i, job)| Some((i, job?))).collect());
+        let ran = self.crew.run(&self.sc, progress.tick.time, jobs.filter_map(|(i, job)| Some((i, job?))).collect());
         let (listened, mut first) = (self.control.bus.is_listened(), None);
         for Ran { job: i, duration_us, result } in ran {
             let output = &self.outputs[i];

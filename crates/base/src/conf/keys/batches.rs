@@ -86,7 +86,10 @@ keys! {
     COMPAT_TIMEOUTS_AT_CHECKPOINTS: bool = "spark.compat.timeoutsAtCheckpoints" { default: Some("false") }
 
     /// Whether RDDs and received blocks that no batch needs any more are dropped at once.
-    UNPERSIST: bool = "spark.streaming.unpersist" { no_effect: super::LATER, default: Some("true") }
+    UNPERSIST: bool = "spark.streaming.unpersist" {
+        no_effect: Some("what no batch and no part of the program refers to is dropped at once, and what a program holds stays"),
+        default: Some("true"),
+    }
 
     /// Whether SIGTERM and Ctrl-C let the batches finish first.
     STOP_GRACEFULLY_ON_SHUTDOWN: bool = "spark.streaming.stopGracefullyOnShutdown" { default: Some("false") }
