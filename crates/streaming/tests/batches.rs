@@ -468,9 +468,7 @@ fn jobs_and_tasks_know_their_batch_and_output() {
         }
         feed.partitions(1).push([1]);
         let batch = tester.step().expect("a good batch").as_millis().to_string();
-        drop((tester, sc));
-        drop(tell);
-        let mut all: Vec<_> = told.into_iter().collect();
+        let mut all: Vec<_> = (0..4).map(|_| told.recv_timeout(PATIENCE).expect("the next of four")).collect();
         all.sort();
         let of = |output: &str| [Some(batch.clone()), Some(output.to_owned())];
         assert_eq!(all, [of("0"), of("0"), of("1"), of("1")], "from the listener and the task of each");

@@ -139,15 +139,15 @@ impl StatusTracker {
         let around = job.tasks()?;
         let of: Vec<_> = around.specs.iter().filter(|s| s.stage == id).collect();
         let first = of.first()?;
-        // Each is looked at once: one that ends meanwhile does not count as both.
-        let (over, rest): (Vec<_>, Vec<_>) = of.iter().partition(|s| s.is_over());
+        // Each is looked at once: one that ends meanwhile does not count twice.
+        let over: Vec<bool> = of.iter().map(|s| s.is_over()).collect();
         Some(SparkStageInfo {
             id,
             attempt: around.again,
             name: format!("{} at {}", first.name, first.site),
             tasks: of.len(),
-            active: rest.iter().filter(|s| s.has_begun()).count(),
-            completed: over.len(),
+            active: of.iter().zip(&over).filter(|(s, over)| s.has_begun() && !**over).count(),
+            completed: over.iter().filter(|over| **over).count(),
             failed: around.failed.load(Relaxed),
         })
     }

@@ -201,6 +201,7 @@ mod tests {
         let (one, two) = (met.clone(), met);
         let ran = crew.run(
             &sc,
+            Time::from_millis(0),
             jobs(vec![
                 Box::new(move || {
                     one.wait();
