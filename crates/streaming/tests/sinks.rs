@@ -276,3 +276,71 @@ fn an_output_that_succeeded_is_not_repeated_when_a_batch_set_aside_is_run_after_
     assert!(second.run.rerun(at(2)).expect("a good batch"), "it lies aside");
     assert_eq!(target.rows(), before, "it is not written again");
 }
+
+const SKIP: Settings<'_> = &[("spark.streaming.batch.maxAttempts", "1"), ("spark.streaming.batch.onFailure", "skip")];
+
+/// Batch 2 is set aside, batch 3 is done, and then batch 2: that is what the target says now, and no longer that it has
+/// batch 3.
+#[test]
+fn a_batch_is_not_written_again_because_an_earlier_one_was_run_after_it() {
+    let (dir, tape, target) = (TempDir::new(), Tape::default(), Target::default());
+    (1..=4).for_each(|n| tape.push([n]));
+    let mut first = process(&dir.at("a"), &tape, &target, TEST_START, SKIP);
+    first.step().expect("a good batch");
+    first.faults.add("the other output");
+    first.step().expect_err("it is set aside");
+    assert_eq!(first.step().expect("a good batch"), 3);
+    assert!(first.run.rerun(at(2)).expect("a good batch"));
+    let before = target.rows();
+    let killed = dir.copy(&dir.at("a"), "killed");
+    let mut second = process(&killed, &tape, &target, at(3), SKIP);
+    assert!(second.run.rerun(at(2)).expect("a good batch"), "its own completion was not durable");
+    assert_eq!(target.rows(), before);
+    assert_eq!(second.step().expect("a good batch"), 4);
+    assert_eq!(second.diary.take().last().map(String::as_str), Some("commit 4"));
+}
+
+#[test]
+fn a_batch_is_not_set_aside_while_nobody_knows_whether_a_sink_has_it() {
+    let mut b = bench(SKIP);
+    b.step();
+    ["answer", "recover"].iter().for_each(|f| b.faults.add(f));
+    let error = b.tester.step().expect_err("the commit has no answer").to_string();
+    assert!(error.contains("a sink does not say whether it has it"), "{error}");
+    b.tester.run().skip_failed();
+    assert_eq!(b.tester.context().status().set_aside, []);
+    assert_eq!(b.tester.step().map(second).expect("it answers again"), 2);
+    assert_eq!(b.target.rows(), [10, 11, 20, 21]);
+}
+
+/// Of two sinks one has the batch, and the other one not. A restart knows that, also if it came about later.
+#[test]
+fn what_a_second_run_of_a_batch_set_aside_has_written_is_not_written_by_a_third() {
+    let (dir, tape) = (TempDir::new(), Tape::default());
+    (1..=5).for_each(|n| tape.push([n]));
+    let (targets, faults) = ([Target::default(), Target::default()], Faults::default());
+    let process = |now: Time| {
+        let clock = ManualClock::new(now);
+        let ssc = StreamingContext::get_or_create(dir.at("a"), || {
+            let ssc = StreamingContext::with_clock(&SparkContext::new(conf(SKIP))?, seconds(1), clock.clone())?;
+            let stream = ssc.input_stream("tape", tape.input());
+            stream.write_to("one", targets[0].sink(&Diary::default(), &Faults::default()));
+            stream.write_to("two", targets[1].sink(&Diary::default(), &faults));
+            Ok(ssc)
+        });
+        ssc.expect("a good program").start_stepped().expect("a start")
+    };
+    let mut first = process(TEST_START);
+    first.step().expect("a good batch");
+    faults.add("stage");
+    first.step().expect_err("it is set aside");
+    first.step().expect("a good batch");
+    faults.add("commit");
+    first.rerun(at(2)).expect_err("the other one has it");
+    first.step().expect("a good batch");
+    assert_eq!([targets[0].rows(), targets[1].rows()], [vec![1, 2, 3, 4], vec![1, 3, 4]]);
+    drop(first);
+    let mut second = process(at(4));
+    assert!(second.rerun(at(2)).expect("a good batch"));
+    assert_eq!([targets[0].rows(), targets[1].rows()], [vec![1, 2, 3, 4], vec![1, 2, 3, 4]]);
+}

@@ -116,7 +116,13 @@ impl Runner {
         if !self.aside.contains(&time) || !self.inputs.iter().all(|i| i.put_back(time)) {
             return Ok(false);
         }
-        self.run_tick(Tick { time, latest: false, limit: Limit::NONE }, 0, false)?;
+        let before = self.succeeded(time);
+        if let Err(error) = self.run_tick(Tick { time, latest: false, limit: Limit::NONE }, 0, false) {
+            if self.succeeded(time) != before {
+                self.log_aside(&error);
+            }
+            return Err(error);
+        }
         self.drop_aside(time);
         Ok(true)
     }
@@ -157,6 +163,9 @@ impl Runner {
             let then = match self.settings.on_failure {
                 _ if stopping => "the stream is being stopped",
                 FailurePolicy::Skip if !is_known => "it is in no log yet, so it cannot be skipped: later batches wait",
+                FailurePolicy::Skip if self.is_in_doubt() => {
+                    "a sink does not say whether it has it, so it cannot be skipped: later batches wait"
+                }
                 FailurePolicy::Hold => "later batches wait: retry it, skip it, or stop the stream",
                 FailurePolicy::Skip => "it is set aside and may be run again",
                 FailurePolicy::Stop => "the stream ends",
@@ -181,6 +190,10 @@ impl Runner {
         if !progress.planned {
             self.plan(progress)?;
             self.control.bus.post(|| StreamingEvent::BatchSubmitted(progress.info(clock.nanos())));
+        } else if !progress.in_turn {
+            // SUBTLE: a sink knows the last batch that it has. Once that is this one, it cannot say that it has the one
+            // before, so the completion of that one is not to be lost any more.
+            logged(|| self.keeper.as_mut().map_or(Ok(()), Keeper::sync))?;
         }
         self.control.bus.post(|| StreamingEvent::BatchStarted(progress.info(clock.nanos())));
         self.nodes.iter().for_each(|n| n.begin(t));
@@ -408,8 +421,13 @@ impl Runner {
             policy => policy,
         }
     }
+    /// Not what nobody could find again: a batch that is in no log, or one that a sink may have and does not say so. Of the
+    /// latter it could not be asked any more once it has a later one.
     pub(crate) fn may_set_aside(&self, error: &BatchError) -> bool {
-        self.unplanned != Some(error.time)
+        self.unplanned != Some(error.time) && !self.is_in_doubt()
+    }
+    fn is_in_doubt(&self) -> bool {
+        self.outputs.iter().filter_map(|output| output.sink.as_ref()).any(|sink| sink.is_in_doubt())
     }
     /// Keeps a failed batch's records and lets the stream go on.
     pub(crate) fn set_aside(&mut self, error: &BatchError) {
@@ -425,6 +443,13 @@ impl Runner {
             self.drop_aside(oldest);
             self.control.shared().status.set_aside_dropped += 1;
         }
+        self.log_aside(error);
+        self.nodes.iter().for_each(|n| n.forget(t));
+        self.publish_aside();
+    }
+    /// Logs that a batch lies aside, and which of its outputs are not to be repeated.
+    fn log_aside(&mut self, error: &BatchError) {
+        let t = error.time;
         if self.is_logged() {
             let mut done = self.done(t, Some(error.to_string()), 0, 0);
             done.outputs = self.succeeded(t);
@@ -432,8 +457,6 @@ impl Runner {
                 tracing::error!("batch {t} was set aside, but the log did not take it: {e}");
             }
         }
-        self.nodes.iter().for_each(|n| n.forget(t));
-        self.publish_aside();
     }
     /// The ids of the outputs of an unfinished batch that are not to be repeated.
     fn succeeded(&self, t: Time) -> Vec<String> {

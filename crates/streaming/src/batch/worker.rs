@@ -147,7 +147,10 @@ fn obey(command: Command, runner: &mut Runner, held: &mut Option<Box<BatchError>
             }
         }
         (Command::SkipHeld, Some(error)) if !runner.may_set_aside(&error) => {
-            tracing::warn!("batch {} is in no log yet, so it cannot be skipped; retry it", error.time);
+            tracing::warn!(
+                "batch {} is in no log yet, or a sink does not say whether it has it, so it cannot be skipped; retry it",
+                error.time
+            );
             *held = Some(error);
         }
         (Command::SkipHeld, Some(error)) => {

@@ -196,6 +196,11 @@ impl Keeper {
         }
         Ok(())
     }
+    /// Makes the completions before durable.
+    pub(crate) fn sync(&mut self) -> Result<(), BoxError> {
+        let clock = self.clock.clone();
+        Ok(self.log.sync(|| clock.nanos())?)
+    }
     /// A batch set aside was given up: nothing of it is needed.
     pub(crate) fn give_up(&mut self, t: Time) {
         self.open.remove(&t);

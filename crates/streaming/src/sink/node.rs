@@ -17,6 +17,8 @@ pub(crate) trait SinkNode: Send + Sync {
     fn commit(&self, t: Time) -> Result<(), BoxError>;
     /// Whether t is known to be committed.
     fn is_committed(&self, t: Time) -> bool;
+    /// Whether a commit returned an error, and nobody knows yet what came of it.
+    fn is_in_doubt(&self) -> bool;
     /// An attempt at t failed: what was staged goes, unless it is committed.
     fn undo(&self, t: Time);
     /// The batch of t is logged as completed: nobody will ask for it again.
@@ -104,6 +106,9 @@ impl<T: Data, S: Sink<T>> SinkNode for Node<T, S> {
     }
     fn is_committed(&self, t: Time) -> bool {
         self.desk().committed.contains(&t)
+    }
+    fn is_in_doubt(&self) -> bool {
+        self.desk().doubt.is_some()
     }
     fn undo(&self, t: Time) {
         let desk = &mut *self.desk();
