@@ -198,6 +198,25 @@ fn packed_files_are_gone_on_with_too() {
     assert!(all.iter().all(|(_, text)| text.lines().count() == 6 && text.starts_with("value\n")), "{:?}", all[0]);
 }
 
+/// Two ways to say where a record goes are one file, not two that are written over each other.
+#[test]
+fn a_directory_may_be_called_in_several_ways() {
+    let everywhere = |_: &u64| "x".to_owned();
+    let ways = |n: &u64| ["a/b", "a//b", "a/b/", "a/./b", "a/b/."][*n as usize % 5].to_owned();
+    assert_eq!(
+        written(1, |dir| lines(dir).below(ways)),
+        [("a/b/T-00000-0.txt".to_owned(), "0 1 2 3 4 5 6 7 8 9 10 11 ".to_owned())]
+    );
+    let nothing_or_more = |n: &u64| ["", "/", "y", "/y"][*n as usize % 4].to_owned();
+    assert_eq!(
+        written(1, |dir| lines(dir).below(everywhere).below(nothing_or_more)),
+        [
+            ("x/T-00000-0.txt".to_owned(), "0 1 4 5 8 9 ".to_owned()),
+            ("x/y/T-00000-0.txt".to_owned(), "2 3 6 7 10 11 ".to_owned())
+        ]
+    );
+}
+
 #[test]
 fn a_record_cannot_be_written_elsewhere() {
     for below in ["../x", "/x", "a/../../x", "_hidden", ".x/y"] {

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 use winterbourne_base::{Clock, ManualClock, Time};
-use winterbourne_engine::{BoxError, Codec, SparkContext};
+use winterbourne_engine::{BoxError, Codec, Data, SparkContext};
 use winterbourne_streaming::{
     DStream, FileSink, Recovered, Sink, SinkPlace, SinkWriter, Stepper, StreamingContext, milliseconds, seconds,
 };
@@ -172,7 +172,13 @@ fn no_file_of_a_period_replaces_another() {
     let error = tester.step().expect_err("its place is taken").to_string();
     assert!(error.contains("-0.txt already") && error.contains("move that file away"), "{error}");
     assert_eq!(shown(&out), ["1-0.txt: 1", "2-0.txt: 7"]);
-    fs::remove_file(theirs).expect("removed");
+    fs::remove_file(&theirs).expect("removed");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere", &theirs).expect("a link to nothing");
+        tester.step().expect_err("its place is taken by that too");
+        fs::remove_file(&theirs).expect("it is still there");
+    }
     tester.steps(3).expect("good batches");
     assert_eq!(shown(&out), ["1-0.txt: 1", "2-0.txt: 2 3"]);
 }
@@ -278,6 +284,129 @@ fn another_period_or_none_loses_nothing() {
     hand.open(lines(&hand.out));
     let log = format!("{}-0.log: 9 10", at(11).as_millis() + 500);
     assert_eq!(shown(&hand.out), ["1-0.txt: 1 2", "2-0.txt: 3 4", "4-0.txt: 5 6", "11-0.txt: 7 8", &log]);
+}
+
+/// One of several full files has no place. The others are seen already when it has one.
+#[test]
+fn full_files_are_shown_once_each_although_one_was_in_the_way() {
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    let mut sink = lines(&hand.out).partition_by("odd", |n| n % 2).roll_every(seconds(60)).roll_after(6);
+    sink = hand.open(sink);
+    hand.commit(&mut sink, at(1), 10..12).expect("committed");
+    let odd = Path::new(&hand.out).join("odd=1");
+    let theirs = odd.join(format!("{}-0.txt", at(1).as_millis()));
+    fs::create_dir_all(odd).expect("made");
+    fs::write(&theirs, "7\n").expect("written");
+    let error = hand.commit(&mut sink, at(2), 12..14).expect_err("its place is taken").to_string();
+    assert!(error.contains("odd=1/"), "{error}");
+    assert_eq!(sink.recover(at(2)).expect("an answer"), Recovered::Committed);
+    let error = hand.commit(&mut sink, at(3), 14..16).expect_err("it still is").to_string();
+    assert!(error.contains("odd=1/"), "not the one that is its own: {error}");
+    assert_eq!(shown(&hand.out), ["odd=0/1-0.txt: 10 12", "odd=1/1-0.txt: 7"]);
+    fs::remove_file(theirs).expect("removed");
+    hand.commit(&mut sink, at(3), 14..16).expect("committed");
+    assert_eq!(shown(&hand.out), ["odd=0/1-0.txt: 10 12", "odd=1/1-0.txt: 11 13"]);
+}
+
+#[test]
+fn a_file_that_a_commit_in_doubt_has_filled_is_shown_with_the_next_one() {
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    let mut sink = hand.open(lines(&hand.out).roll_every(seconds(60)).roll_after(6));
+    hand.commit(&mut sink, at(1), 10..11).expect("committed");
+    let in_the_way = Path::new(&hand.out).join("_sink-sink/last.new");
+    fs::create_dir(&in_the_way).expect("made");
+    hand.commit(&mut sink, at(2), 11..12).expect_err("the note fails");
+    fs::remove_dir(in_the_way).expect("removed");
+    assert_eq!(sink.recover(at(2)).expect("an answer"), Recovered::Committed);
+    hand.commit(&mut sink, at(3), 12..13).expect("committed");
+    assert_eq!(shown(&hand.out), ["1-0.txt: 10 11"]);
+}
+
+/// A program is killed, and the one that follows has other columns.
+#[test]
+fn rows_do_not_come_under_the_header_of_others() {
+    fn sink<T: Data + serde::Serialize>(out: &str, codec: Option<Codec>) -> FileSink<T> {
+        let sink = FileSink::csv(out).roll_every(seconds(60));
+        if let Some(codec) = codec { sink.compress(codec) } else { sink }
+    }
+    for codec in [None, Some(Codec::Gzip)] {
+        let dir = TempDir::new();
+        let out = dir.at("out");
+        let mut first = tester(&[]);
+        let (feed, stream) = first.input::<(u64, u64)>();
+        stream.write_to("out", sink(&out, codec));
+        feed.push([(1, 2)]);
+        first.steps(1).expect("a good batch");
+        std::mem::forget(first);
+        let mut second = tester(&[]);
+        let (feed, stream) = second.input::<(u64, u64, u64)>();
+        stream.write_to("out", sink(&out, codec));
+        feed.push([]);
+        feed.push([(3, 4, 5)]);
+        feed.push([(6, 7, 8)]);
+        second.steps(3).expect("good batches");
+        drop(second);
+        let ending = codec.map_or(String::new(), |c| format!(".{}", c.ending()));
+        let expect = [format!("1-0.csv{ending}: _1,_2 1,2"), format!("2-0.csv{ending}: _1,_2,_3 3,4,5 6,7,8")];
+        assert_eq!(shown(&out), expect);
+    }
+}
+
+/// Without a checkpoint directory nobody knows which times there were, and a clock may be set back.
+#[test]
+fn a_time_that_comes_twice_costs_no_record() {
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    let open = || hand.open(lines(&hand.out).roll_every(seconds(60)).roll_after(6));
+    hand.commit(&mut open(), at(5), 10..11).expect("committed");
+    let mut second = open();
+    hand.commit(&mut second, at(5), 20..24).expect("committed");
+    assert_eq!(shown(&hand.out), ["5-0.txt: 10 20 21", "5-1.txt: 22 23"]);
+    hand.commit(&mut second, at(3), 30..31).expect("committed");
+    second.close().expect("closed");
+    assert_eq!(shown(&hand.out)[..1], ["3-0.txt: 30"]);
+}
+
+#[test]
+fn a_task_that_was_tried_again_leaves_nothing_of_its_first_attempt() {
+    let dir = TempDir::new();
+    let out = dir.at("out");
+    let mut tester = tester(&[("spark.master", "local[2,2]")]);
+    let (feed, stream) = tester.input::<u64>();
+    let broken = AtomicBool::new(true);
+    let careful = stream.flat_map(move |n| {
+        // The second attempt has fewer files than the first.
+        let first = broken.load(Relaxed);
+        assert!(n != 9 || !broken.swap(false, Relaxed), "not yet");
+        (first || n > 6).then_some(n)
+    });
+    careful.write_to("out", lines(&out).roll_every(seconds(2)).roll_after(4));
+    feed.partitions(1).push(1..=9);
+    tester.steps(2).expect("good batches");
+    assert_eq!(shown(&out), ["1-0.txt: 7 8", "1-1.txt: 9"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_may_be_anything() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    for (i, ending) in ["a-b", "x.y", "7", "0-0.txt"].into_iter().enumerate() {
+        let out = Path::new(&hand.out).join(std::ffi::OsStr::from_bytes(&[b'a' + i as u8, 0xff]));
+        let open = || {
+            let sink = FileSink::new(&out, |n: &u64| Ok(n.to_string())).below(|_| "ö 1-0.txt".into());
+            hand.open(sink.ending(ending).roll_every(seconds(60)))
+        };
+        hand.commit(&mut open(), at(1), 1..3).expect("committed");
+        let mut second = open();
+        hand.commit(&mut second, at(2), 3..5).expect("committed");
+        second.close().expect("closed");
+        let name = out.join(format!("ö 1-0.txt/{}-0.{ending}", at(1).as_millis()));
+        assert_eq!(seen(&out), [(name, "1\n2\n3\n4\n".to_owned())]);
+    }
 }
 
 #[test]

@@ -49,8 +49,9 @@ impl Gather {
                     targets.entry(place.to_owned()).or_insert(found)
                 }
             };
-            if target.name.is_none() || target.len >= self.roll_after {
-                *target = target.next(&own.directory.join(place), batch, ending)?;
+            if target.name.is_none() || target.len >= self.roll_after || !target.takes(path, *head)? {
+                let open = own.open.join(&plan.end).join(place);
+                *target = target.next((&open, &own.directory.join(place)), batch, ending, path)?;
             }
             let name = target.name.as_deref().unwrap_or_default();
             // A file has one header.
@@ -88,6 +89,8 @@ struct Target {
     len: u64,
     /// Of the next file that this batch begins.
     n: u32,
+    /// Where its first bytes are: in itself, or in the file of this batch that it begins with.
+    first: PathBuf,
 }
 impl Target {
     /// The one that was begun last.
@@ -105,16 +108,31 @@ impl Target {
             }
         }
         let Some((_, entry)) = last else { return Ok(Target::default()) };
-        let len = entry.metadata().map_err(|e| failed("look at", &entry.path(), e))?.len();
-        Ok(Target { name: Some(entry.file_name().to_string_lossy().into_owned()), len, n: 0 })
+        let (name, first) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        let len = entry.metadata().map_err(|e| failed("look at", &first, e))?.len();
+        Ok(Target { name: Some(name), len, n: 0, first })
     }
+    /// Whether a file that begins with so many bytes of a header may go on in this one: it has the same, or none comes.
+    fn takes(&self, file: &Path, head: u64) -> Result<bool, BoxError> {
+        Ok(head == 0 || beginning(&self.first, head)? == beginning(file, head)?)
+    }
+    /// Another one, which begins with `first`.
+    ///
     /// # Errors
     /// There is a file of that name already, where this one is to go.
-    fn next(&self, place: &Path, batch: Time, ending: &str) -> Result<Target, BoxError> {
-        let name = format!("{}-{}.{ending}", batch.as_millis(), self.n);
-        is_free(&place.join(&name))?;
-        Ok(Target { name: Some(name), len: 0, n: self.n + 1 })
+    fn next(&self, (open, place): (&Path, &Path), batch: Time, ending: &str, first: &Path) -> Result<Target, BoxError> {
+        let name = |n: u32| format!("{}-{n}.{ending}", batch.as_millis());
+        // A clock that was set back brings the same time once more.
+        let n = (self.n..).find(|n| !open.join(name(*n)).exists()).ok_or("too many files of one batch")?;
+        is_free(&place.join(name(n)))?;
+        Ok(Target { name: Some(name(n)), len: 0, n: n + 1, first: first.to_owned() })
     }
+}
+fn beginning(file: &Path, len: u64) -> Result<Vec<u8>, BoxError> {
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|f| f.take(len).read_to_end(&mut bytes));
+    read.map_err(|e| failed("read", file, e))?;
+    Ok(bytes)
 }
 /// The batch that began a file, and which of its files it is.
 fn begun(name: &str, ending: &str) -> Option<(u64, u32)> {
@@ -144,7 +162,8 @@ impl Plan {
         let at = batch.join(PLAN);
         match fs::read(&at) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            read => Ok(Some(postcard::from_bytes(&read.map_err(|e| failed("read", &at, e))?)?)),
+            Err(e) => Err(failed("read", &at, e)),
+            Ok(bytes) => Ok(Some(postcard::from_bytes(&bytes).map_err(|e| failed("read", &at, e))?)),
         }
     }
     /// Adds, durably, what is there of this batch to the files of the period.

@@ -265,6 +265,8 @@ impl<T: Data> FileSink<T> {
     /// Files of a period that are full or, if it is over at `now`, all.
     fn show(&mut self, now: Time) -> Result<(), BoxError> {
         let own = self.own.as_ref().ok_or("the sink was not opened")?;
+        // Some may be in their places since a time when another one had none.
+        self.full.retain(|file| file.exists());
         gather::show(own, &self.full)?;
         self.full.clear();
         gather::close(own, Some(now))
@@ -294,10 +296,13 @@ impl<T: Data> Sink<T> for FileSink<T> {
         Ok(())
     }
     fn recover(&mut self, batch: Time) -> Result<Recovered, BoxError> {
-        let own = self.own()?;
+        let own = self.own()?.clone();
         let committed = own.committed.join(batch.as_millis().to_string());
         if committed.exists() && !failpoint::seeded("files.commit-not-finished") {
             own.finish(&committed)?;
+            if let Some(gather) = self.gather() {
+                self.full = gather.full(&own)?;
+            }
         }
         remove_all(&own.staged(batch))?;
         match fs::read_to_string(&own.last) {

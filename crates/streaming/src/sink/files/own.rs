@@ -92,15 +92,17 @@ pub(super) fn move_into(files: Vec<(PathBuf, PathBuf)>) -> Result<(), BoxError> 
 /// # Errors
 /// It is not.
 pub(super) fn is_free(at: &Path) -> Result<(), BoxError> {
-    if at.exists() {
-        return Err(format!(
+    // A link to nothing is something.
+    match fs::symlink_metadata(at) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(failed("look at", at, e)),
+        Ok(_) => Err(format!(
             "there is a {} already, of another sink or an earlier program; nothing is replaced. Give this sink another \
              directory or ending, or move that file away",
             at.display()
         )
-        .into());
+        .into()),
     }
-    Ok(())
 }
 
 /// A name for the file system: letters, digits, `-` and `_` stay, everything else becomes its number.

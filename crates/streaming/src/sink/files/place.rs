@@ -1,7 +1,7 @@
 //! Where a record goes: a path below the directory of the sink, made of what its levels say.
 use std::{
     fmt::{self, Display, Write as _},
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 use winterbourne_base::Time;
@@ -36,6 +36,11 @@ pub(super) fn find<T>(levels: &[Level<T>], x: &T, batch: Time, path: &mut String
             path.push('/');
         }
         level(x, batch, path)?;
+    }
+    // SUBTLE: a directory has one name, or a task would write two files over each other.
+    if path.contains("//") || path.contains("/.") || path.ends_with('/') {
+        let straight: PathBuf = Path::new(path.as_str()).components().collect();
+        *path = straight.to_string_lossy().into_owned();
     }
     Ok(())
 }
