@@ -369,6 +369,31 @@ fn one_bad_file_costs_nobody_a_batch_and_is_read_once_it_is_good() {
     b.counted(|c| (c.read, c.refused) = (2, 4));
 }
 #[test]
+fn a_file_that_is_gone_between_its_listing_and_its_batch_is_counted_and_may_come_back() {
+    use std::sync::{Arc, Mutex};
+    let goes: Arc<Mutex<Option<PathBuf>>> = Arc::default();
+    let going = goes.clone();
+    // Asked when the first directory was listed already.
+    let options = options().filter(move |path| {
+        if path.ends_with("day=2/b")
+            && let Some(other) = going.lock().unwrap().take()
+        {
+            fs::remove_file(other).unwrap();
+        }
+        true
+    });
+    let mut b = Bench::on("day=*", &[], options);
+    ["day=1", "day=2"].iter().for_each(|name| drop(b.scratch.dir(name)));
+    b.batch(&[]);
+    b.write("day=1/a", "a", 2);
+    b.write("day=2/b", "b", 2);
+    *goes.lock().unwrap() = Some(b.scratch.path("day=1/a"));
+    b.batch(&["b"]);
+    b.counted(|c| (c.read, c.vanished) = (1, 1));
+    b.write("day=1/a", "a", 3);
+    b.batch(&["a"]);
+}
+#[test]
 fn the_files_beyond_the_limit_wait_for_the_next_batch() {
     for (settings, options) in
         [(&[][..], options().max_files(2)), (&[("spark.streaming.fileStream.maxFilesPerBatch", "2")], options())]

@@ -209,6 +209,50 @@ fn the_operator_of_a_dead_letter_is_the_same_whatever_is_beside_it() {
     assert_eq!(operator(false), operator(true));
 }
 #[test]
+fn dead_letters_say_which_of_two_operators_of_a_kind_they_are_of() {
+    let mut tester = tester(&[]);
+    let (feed, lines) = tester.input::<&'static str>();
+    let lines = lines.uid("lines");
+    let letters =
+        [lines.map(|s| s), lines.filter(|_| true)].map(|s| tester.output(&s.try_map_or_letter(|s| parse(s)).1));
+    feed.push(["x"]);
+    tester.step().unwrap();
+    let [a, b] = letters.map(|out| out.take()[0][0].operator.clone());
+    assert_ne!(a, b);
+}
+#[test]
+fn what_a_batch_set_aside_has_left_out_counts_when_it_is_done() {
+    let mut tester = tester(&[("spark.streaming.batch.onFailure", "skip"), ("spark.streaming.batch.maxAttempts", "1")]);
+    let (feed, stream) = tester.input::<&'static str>();
+    let mut broken = true;
+    stream.try_map(OnBadRecord::Skip, parse).foreach_rdd(move |rdd, _| {
+        rdd.foreach(drop)?;
+        if std::mem::replace(&mut broken, false) { Err("not yet".into()) } else { Ok(()) }
+    });
+    feed.push(["1", "x"]);
+    feed.push(["2"]);
+    tester.step().unwrap_err();
+    tester.step().unwrap();
+    assert_eq!(tester.context().status().skipped_records, 0);
+    assert!(tester.run().rerun(at(1)).unwrap());
+    assert_eq!(tester.context().status().skipped_records, 1);
+}
+#[test]
+fn what_is_read_in_part_after_it_was_read_in_full_changes_no_count() {
+    let mut tester = tester(&[]);
+    let (feed, stream) = tester.input::<String>();
+    let numbers = stream.try_map(OnBadRecord::Skip, |s: String| parse(&s));
+    numbers.foreach_rdd(|rdd, _| Ok(rdd.foreach(drop)?));
+    tester.context().remember(seconds(10));
+    let feed = feed.partitions(1);
+    for n in 1..=3 {
+        feed.push((0..20_000).map(|i| if i % 100 == 3 { "x".into() } else { i.to_string() }));
+        let time = tester.step().unwrap();
+        assert_eq!(tester.context().status().skipped_records, n * 200);
+        assert_eq!(numbers.slice_between(time, time).unwrap()[0].first().unwrap(), 0);
+    }
+}
+#[test]
 fn records_and_letters_come_from_one_pass() {
     let mut tester = tester(&[]);
     let (feed, lines) = tester.input::<&'static str>();

@@ -9,7 +9,7 @@ use std::{
         mpsc::{Receiver, channel, sync_channel},
     },
 };
-use winterbourne_base::{ManualClock, thread::spawn};
+use winterbourne_base::{ManualClock, Time, thread::spawn};
 use winterbourne_engine::{BoxError, Rdd, SparkContext, SparkListenerEvent, Text};
 use winterbourne_streaming::{
     DStream, Error, Input, Intake, Planned, QueueOptions, RddQueue, ReceiverState, Stop, StreamingContext,
@@ -361,6 +361,108 @@ fn a_graceful_stop_whose_time_is_over_cancels_and_undoes_the_running_batch() {
     let status = ssc.status();
     assert_eq!((status.completed_batches, status.state), (0, StreamingState::Stopped));
     assert_eq!((status.failed_attempts, counted.load(Relaxed)), (1, 0), "it is not tried again");
+}
+/// Until when whoever waits on this clock waits; nobody else has a deadline.
+fn deadline(clock: &ManualClock) -> Time {
+    loop {
+        if let Some(deadline) = clock.next_deadline() {
+            return deadline;
+        }
+        std::thread::yield_now();
+    }
+}
+#[test]
+fn a_graceful_stop_may_take_ten_batches_and_ten_seconds_at_least() {
+    for (interval, most) in [(ms(100), ms(10_000)), (ms(1_000), ms(10_000)), (ms(5_000), ms(50_000))] {
+        let clock = ManualClock::new(at(0));
+        let ssc = StreamingContext::with_clock(&spark(&[]), interval, clock.clone()).unwrap();
+        let (stream, seen) = endless(&ssc);
+        total(&stream);
+        ssc.start().unwrap();
+        clock.set(at(0) + interval);
+        next(&seen);
+        let stopper = ssc.clone();
+        let stopping = spawn("stopping", move || stopper.stop(Stop::gracefully())).unwrap();
+        let until = deadline(&clock);
+        clock.set(until);
+        stopping.join().unwrap();
+        assert_eq!(until - (at(0) + interval), most, "{interval}");
+    }
+}
+#[test]
+fn a_second_graceful_stop_gives_no_more_time() {
+    let (clock, ssc) = manual(&[("spark.streaming.gracefulStopTimeout", "3s")]);
+    let (stream, seen) = endless(&ssc);
+    total(&stream);
+    ssc.start().unwrap();
+    clock.set(at(1));
+    next(&seen);
+    let stop = || {
+        let stopper = ssc.clone();
+        spawn("stopping", move || stopper.stop(Stop::gracefully())).unwrap()
+    };
+    let first = stop();
+    assert_eq!(deadline(&clock), at(4));
+    clock.set(at(3));
+    let second = stop();
+    // Both, and the listeners' thread.
+    clock.await_waiting(3);
+    clock.set(at(4));
+    first.join().unwrap();
+    second.join().unwrap();
+    assert_eq!(ssc.status().completed_batches, 0);
+}
+#[test]
+fn a_graceful_stop_does_not_take_back_one_at_once() {
+    let (clock, ssc) = manual(&[]);
+    let ((queue, stream), inside, own) = (queue(&ssc), ssc.clone(), clock.clone());
+    (0..3).for_each(|n| queue.push(ssc.spark_context().range(n..n + 1, 1)));
+    stream.foreach_rdd(move |_, _| {
+        inside.stop(Stop::now());
+        inside.stop(Stop::gracefully());
+        // Two more batches are due.
+        own.set(at(3));
+        Ok(())
+    });
+    ssc.start().unwrap();
+    clock.set(at(1));
+    ssc.await_termination().unwrap();
+    assert_eq!((ssc.status().completed_batches, queue.len()), (1, 2));
+}
+#[test]
+fn what_waits_when_the_time_of_a_graceful_stop_is_over_is_left() {
+    let (clock, ssc) = manual(&[("spark.streaming.gracefulStopTimeout", "2s")]);
+    let ((queue, stream), inside, own) = (queue(&ssc), ssc.clone(), clock.clone());
+    (0..5).for_each(|n| queue.push(ssc.spark_context().range(n..n + 1, 1)));
+    stream.foreach_rdd(move |_, _| {
+        inside.stop(Stop::gracefully());
+        own.advance(ms(1_000));
+        Ok(())
+    });
+    ssc.start().unwrap();
+    clock.set(at(1));
+    ssc.await_termination().unwrap();
+    assert_eq!((ssc.status().completed_batches, queue.len()), (2, 3));
+}
+#[test]
+fn a_stop_by_what_a_receiver_does_when_it_is_told_to_stop_waits_for_nothing() {
+    let (_clock, ssc) = manual(&[]);
+    let ((entered, inside), stopper) = (channel(), ssc.clone());
+    let stream = ssc.receiver_stream(Script(move |intake: &Intake<u64>| {
+        let ((done, told), stopper) = (channel(), stopper.clone());
+        intake.on_stop(move || {
+            stopper.stop(Stop::gracefully());
+            let _ = done.send(());
+        });
+        entered.send(())?;
+        Ok(told.recv()?)
+    }));
+    total(&stream);
+    ssc.start().unwrap();
+    next(&inside);
+    // The clock stands still: the receiver returns only if that stop did not wait for it.
+    ssc.stop(Stop::gracefully());
+    assert_eq!(ssc.status().receivers[0].state, ReceiverState::Stopped);
 }
 #[test]
 fn what_a_receiver_does_when_it_is_told_to_stop_holds_up_nobody() {

@@ -60,11 +60,19 @@ fn t(second: u64) -> Time {
 }
 /// An input with a batch every second that looks ten seconds back, and its counts.
 fn input(scratch: &Scratch, options: FileStreamOptions) -> (FileInput<Text>, impl Fn() -> FileCounts) {
+    input_of(scratch, options, why_not_text)
+}
+/// The same of files that are fit to be read, or not for a reason.
+fn input_of(
+    scratch: &Scratch,
+    options: FileStreamOptions,
+    unfit: fn(&Path) -> Option<String>,
+) -> (FileInput<Text>, impl Fn() -> FileCounts) {
     let counts = options.counts();
     let (remember, most) = (options.remember.unwrap_or(milliseconds(9_500)), options.max_files.unwrap_or(10_000));
     let (check, rdd) =
         (Arc::new(|_: &StreamFile| Ok(())), Box::new(|sc: &SparkContext, _: &[StreamFile]| sc.empty_rdd()));
-    let reading = Reading { unfit: why_not_text, check, site: Site::caller(), rdd };
+    let reading = Reading { unfit, check, site: Site::caller(), rdd };
     let mut input = FileInput::new((scratch.dir(), "in".into()), options, (remember, most), t(0), reading);
     input.interval(seconds(1));
     (input, counts)
@@ -145,6 +153,44 @@ fn a_restart_keeps_files_that_waited_and_the_end_of_one_listing() {
     assert_eq!(second.supply(), Supply::Waiting);
     check(&mut second, 3, &["c"]);
     assert_eq!(second.supply(), Supply::Ended);
+}
+
+#[test]
+fn a_file_that_waited_at_the_checkpoint_and_was_planned_after_it_is_not_planned_again() {
+    let scratch = Scratch::new();
+    let few = || options().max_files(1);
+    let (mut first, _) = input(&scratch, few());
+    first.start().unwrap();
+    ["a", "b", "c"].iter().for_each(|n| scratch.write(n, 1, 1));
+    check(&mut first, 1, &["a"]);
+    let saved = first.save().unwrap();
+    let logged = passed_on(&plan(&mut first, 2));
+    assert_eq!(names(&logged), ["b"]);
+    drop(first);
+    let (mut second, _) = input(&scratch, few());
+    second.load(&saved).unwrap();
+    second.restore(&logged).unwrap();
+    second.start().unwrap();
+    check(&mut second, 3, &["c"]);
+    check(&mut second, 4, &[]);
+}
+
+#[test]
+fn a_file_that_nobody_could_read_is_read_by_the_next_program_that_can() {
+    let scratch = Scratch::new();
+    let (mut first, counts) = input(&scratch, options());
+    first.start().unwrap();
+    scratch.write("a.xz", 1, 1);
+    (1..20).for_each(|second| check(&mut first, second, &[]));
+    assert_eq!(counts().refused, 1);
+    let saved = first.save().unwrap();
+    drop(first);
+    // It is older than the stream looks back by now.
+    let (mut second, counts) = input_of(&scratch, options(), |_| None);
+    second.load(&saved).unwrap();
+    second.start().unwrap();
+    check(&mut second, 20, &["a.xz"]);
+    assert_eq!(counts(), FileCounts { read: 1, ..Default::default() });
 }
 
 #[test]
