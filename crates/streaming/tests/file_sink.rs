@@ -173,6 +173,19 @@ fn a_record_that_is_no_row_fails_its_batch_and_is_named() {
 }
 
 #[test]
+fn a_task_that_was_tried_again_leaves_nothing_of_its_first_attempt() {
+    for roll_after in [999, u64::MAX] {
+        let dir = TempDir::new();
+        let mut tester = tester(&[("spark.master", "local[2,2]")]);
+        let (feed, stream) = tester.input::<u64>();
+        tried_twice(&stream).write_to("out", lines(&dir.at("out")).roll_after(roll_after));
+        feed.partitions(1).push(0..5_000);
+        tester.step().expect("a good batch");
+        assert_eq!(numbers(&dir.at("out")), [4_998, 4_999]);
+    }
+}
+
+#[test]
 fn more_directories_than_files_may_be_open() {
     let dir = TempDir::new();
     let mut tester = tester(&[]);

@@ -375,17 +375,49 @@ fn a_task_that_was_tried_again_leaves_nothing_of_its_first_attempt() {
     let out = dir.at("out");
     let mut tester = tester(&[("spark.master", "local[2,2]")]);
     let (feed, stream) = tester.input::<u64>();
-    let broken = AtomicBool::new(true);
-    let careful = stream.flat_map(move |n| {
-        // The second attempt has fewer files than the first.
-        let first = broken.load(Relaxed);
-        assert!(n != 9 || !broken.swap(false, Relaxed), "not yet");
-        (first || n > 6).then_some(n)
-    });
-    careful.write_to("out", lines(&out).roll_every(seconds(2)).roll_after(4));
-    feed.partitions(1).push(1..=9);
+    tried_twice(&stream).write_to("out", lines(&out).roll_every(seconds(2)).roll_after(9_999));
+    feed.partitions(1).push(0..5_000);
     tester.steps(2).expect("good batches");
-    assert_eq!(shown(&out), ["1-0.txt: 7 8", "1-1.txt: 9"]);
+    assert_eq!(shown(&out), ["1-0.txt: 4998 4999"]);
+}
+
+/// What was committed is not taken for whole when a part of it is gone.
+#[test]
+fn a_committed_batch_that_is_cut_short_is_refused() {
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    let mut first = hand.sink();
+    let base = Path::new(&hand.out).join("_sink-sink");
+    fs::create_dir(base.join("last.new")).expect("made");
+    hand.commit(&mut first, at(1), 10..14).expect_err("the note fails");
+    drop(first);
+    fs::remove_dir(base.join("last.new")).expect("removed");
+    let mut second = lines(&hand.out).roll_every(seconds(10));
+    let mut open = || second.open(&SinkPlace::new("test", "sink", seconds(1)));
+    let batch = base.join("committed").join(at(1).as_millis().to_string());
+    let file = batch.join(format!("{}-00001-0.txt", at(1).as_millis()));
+    fs::write(&file, "12\n").expect("cut");
+    let error = open().expect_err("a line is gone").to_string();
+    assert!(error.contains("00001-0.txt ends after 3 of 6 bytes"), "{error}");
+    fs::write(file, "12\n13\n").expect("put back");
+    fs::write(batch.join("_plan"), "?").expect("damaged");
+    let error = open().expect_err("there is no such plan").to_string();
+    assert!(error.contains("/_plan: "), "{error}");
+}
+
+#[test]
+fn what_was_staged_by_a_process_that_was_killed_is_thrown_away() {
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    let writer = hand.sink().begin(at(1)).expect("a batch");
+    let staged =
+        hand.sc.run_job(&hand.sc.range(0..4, 1), vec![0], move |p, flow, _| Ok(writer.stage(p, flow.records())?));
+    let staged = staged.expect("staged").concat();
+    assert!(staged.iter().all(|file| file.path().exists()));
+    let mut sink = hand.sink();
+    assert!(staged.iter().all(|file| !file.path().exists()));
+    sink.close().expect("closed");
+    assert_eq!(shown(&hand.out), [""; 0]);
 }
 
 #[cfg(unix)]

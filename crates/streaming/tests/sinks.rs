@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use winterbourne_base::{Clock, ManualClock, Time};
+use winterbourne_base::{Clock, ManualClock, Time, storage::SimStorage};
 use winterbourne_engine::{BoxError, Records, SparkContext};
 use winterbourne_streaming::{
     Error, Recovered, Sink, SinkPlace, SinkWriter, Stepper, StreamingContext, StreamingEvent, seconds,
@@ -77,6 +77,10 @@ impl Sink<u64> for TableSink {
     }
     fn abort(&mut self, batch: Time) {
         self.diary.write(format!("abort {}", second(batch)));
+    }
+    fn close(&mut self) -> Result<(), BoxError> {
+        self.diary.write("close");
+        self.faults.meet("close")
     }
 }
 
@@ -343,4 +347,29 @@ fn what_a_second_run_of_a_batch_set_aside_has_written_is_not_written_by_a_third(
     let mut second = process(at(4));
     assert!(second.rerun(at(2)).expect("a good batch"));
     assert_eq!([targets[0].rows(), targets[1].rows()], [vec![1, 2, 3, 4], vec![1, 2, 3, 4]]);
+}
+
+/// A program whose last completions are not durable ends as one that is killed: its sinks may not show what they keep for
+/// later.
+#[test]
+fn sinks_are_closed_when_the_end_of_the_log_is_durable() {
+    for durable in [true, false] {
+        let (disk, diary) = (SimStorage::new(1), Diary::default());
+        let ssc = StreamingContext::get_or_create_on(disk.clone(), || {
+            let clock = ManualClock::new(TEST_START);
+            let ssc = StreamingContext::with_clock(&SparkContext::new(conf(&[]))?, seconds(1), clock)?;
+            let tape = Tape::default();
+            tape.push([1]);
+            ssc.input_stream("tape", tape.input()).write_to("one", Target::default().sink(&diary, &Faults::default()));
+            Ok(ssc)
+        });
+        let mut run = ssc.expect("a good program").start_stepped().expect("a start");
+        run.step().expect("a good batch");
+        if !durable {
+            disk.fail_sync(1);
+        }
+        diary.take();
+        drop(run);
+        assert_eq!(diary.take(), if durable { vec!["close"] } else { vec![] });
+    }
 }
