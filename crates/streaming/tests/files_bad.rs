@@ -6,6 +6,7 @@ use common::*;
 use std::{
     fs,
     io::Write,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     time::{Duration as Std, UNIX_EPOCH},
 };
 use winterbourne_base::Time;
@@ -116,6 +117,25 @@ fn so_is_a_file_for_which_the_users_function_fails_at_its_end() {
             second_batch(&files, |t, dir| t.context().file_stream(dir, options, numbers).map(|n| n.to_string()));
         assert_eq!((done.is_ok(), seen.concat().as_str()), (skips, if skips { "124" } else { "" }));
     }
+}
+
+#[test]
+fn trouble_of_the_machine_skips_nothing() {
+    const TOO_MANY_OPEN_FILES: i32 = 24;
+    static TROUBLES: AtomicUsize = AtomicUsize::new(1);
+    let numbers = |file: &StreamFile| {
+        if file.path().ends_with("b") && TROUBLES.swap(0, Relaxed) > 0 {
+            return Err(std::io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES));
+        }
+        let text = std::io::read_to_string(file.open()?)?;
+        Ok([Ok(text)].into_iter())
+    };
+    let files = [("a", b"1".to_vec()), ("b", b"2".to_vec()), ("c.gz", b"3".to_vec())];
+    let skipping = options().skip_unreadable();
+    let counts = skipping.counts();
+    let (done, seen) = second_batch(&files, |t, dir| t.context().file_stream(dir, skipping, numbers));
+    assert_eq!((done, seen.concat().as_str()), (Ok(at(2)), "123"), "the second attempt has all");
+    assert_eq!((counts().read, counts().skipped, TROUBLES.load(Relaxed)), (3, 0, 0));
 }
 
 #[test]

@@ -91,22 +91,25 @@ fn starting_twice_only_warns() {
 }
 #[test]
 fn what_is_added_after_the_start_is_refused_by_await_termination() {
-    type Add = fn(&StreamingContext, &DStream<u64>);
-    let add: [(&str, Add); 6] = [
-        ("queue_stream", |ssc, _| drop(ssc.queue_stream(&RddQueue::<u8>::new()))),
-        ("map", |_, stream| drop(stream.map(|x| x))),
-        ("foreach_rdd", |_, stream| out(stream)),
-        ("uid", |_, stream| drop(stream.clone().uid("late"))),
-        ("volatile", |_, stream| drop(stream.clone().volatile())),
-        ("checkpoint", |_, stream| drop(stream.clone().checkpoint(seconds(1)))),
+    type Add = fn(&StreamingContext, &DStream<u64>, DStream<(u64, u64)>);
+    let add: [(&str, Add); 7] = [
+        ("queue_stream", |ssc, _, _| drop(ssc.queue_stream(&RddQueue::<u8>::new()))),
+        ("map", |_, stream, _| drop(stream.map(|x| x))),
+        ("foreach_rdd", |_, stream, _| out(stream)),
+        ("uid", |_, stream, _| drop(stream.clone().uid("late"))),
+        ("volatile", |_, _, sums| drop(sums.volatile())),
+        ("migrate", |_, _, sums| drop(sums.migrate(|old: u32| old.into()))),
+        ("checkpoint", |_, stream, _| drop(stream.clone().checkpoint(seconds(1)))),
     ];
     for (name, add) in add {
         let (clock, ssc) = manual(&[]);
         let (_queue, stream) = queue(&ssc);
         out(&stream);
+        let sums = stream.map(|n| (n % 2, n)).update_state_by_key(|new: Vec<u64>, _| new.into_iter().max()).volatile();
+        out(&sums.map(|(_, n)| n));
         let ears = Ears::on(&ssc);
         ssc.start().unwrap();
-        add(&ssc, &stream);
+        add(&ssc, &stream, sums.clone());
         for _ in 0..2 {
             let error = ssc.await_termination().unwrap_err();
             let Error::Frozen { operator, site, when } = &error else { panic!("{error}") };

@@ -51,10 +51,14 @@ impl<K, V, S> ExactSizeIterator for Updates<K, V, S> {}
 
 impl<K: Data, S: Data> DStream<(K, S)> {
     /// As [`StateSpec::migrate`](crate::StateSpec::migrate), for the stream that `update_state_by_key` returns.
+    #[track_caller]
     pub fn migrate<Old: Wire>(self, f: impl Fn(Old) -> S + Send + Sync + 'static) -> Self
     where
         S: Wire,
     {
+        if !self.ssc.may_add("migrate", Site::caller()) {
+            return self;
+        }
         let migration = migrate_from::<Old, S>(move |old| Ok(f(old)));
         let meta = &self.op.meta;
         if !meta.stateful.as_ref().is_some_and(|state| state.migrate(Box::new(migration))) {

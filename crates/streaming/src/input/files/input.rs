@@ -173,12 +173,18 @@ impl<T: Data> FileInput<T> {
         let check = self.reading.check.clone();
         let partitions = asked.len().min(sc.default_parallelism());
         let checked = sc.parallelize_at(self.reading.site, asked.clone(), partitions);
-        let whys = checked.map(move |file| check(&file).err().map(|e| e.to_string())).collect()?;
+        let whys =
+            checked.map(move |file| check(&file).err().map(|e| (is_of_the_file(&e), e.to_string()))).collect()?;
+        for (file, why) in asked.iter().zip(&whys) {
+            if let Some((false, why)) = why {
+                return Err(format!("cannot tell whether {} can be read: {why}", file.path).into());
+            }
+        }
         let (mut good, mut report) = (Vec::new(), Report::default());
         for (file, why) in asked.into_iter().zip(whys) {
             match why {
                 None => good.push(file),
-                Some(why) => {
+                Some((_, why)) => {
                     report.add(Reason::Skipped, || format!("{} ({why})", file.path));
                     skipped.insert(file.path);
                 }
@@ -275,4 +281,23 @@ impl<T: Data> Input<T> for FileInput<T> {
     fn stop(&mut self) {
         self.stopped = true;
     }
+}
+
+/// Whether the trouble is one of the file, or its path, and will be there the next time too: too many open files, no memory,
+/// a disk that does not answer are not.
+fn is_of_the_file(e: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        e.kind(),
+        Kind::NotFound
+            | Kind::PermissionDenied
+            | Kind::NotADirectory
+            | Kind::IsADirectory
+            | Kind::InvalidFilename
+            | Kind::InvalidInput
+            | Kind::InvalidData
+            | Kind::UnexpectedEof
+            | Kind::Unsupported
+            | Kind::Other
+    )
 }

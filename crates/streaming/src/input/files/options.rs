@@ -105,6 +105,8 @@ impl FileStreamOptions {
     /// read once more before the batch; binary records that are not packed only show their length. What was left out
     /// stays so while its batch is tried again; after a restart the files of unfinished batches are looked at anew.
     ///
+    /// Trouble that is not the file's, as too many open files, no memory or a disk that does not answer, fails the batch.
+    ///
     /// ```
     /// # use winterbourne_engine::{SparkConf, SparkContext};
     /// # use winterbourne_streaming::{FileStreamOptions, StreamingContext, seconds};
