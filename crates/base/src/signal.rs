@@ -3,6 +3,7 @@
 //! The callback runs on an ordinary thread, never inside a signal handler, so it may lock, log and allocate. This
 //! module refuses to decide what an interrupt does; it only counts them.
 
+use std::ffi::c_int;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 use crate::thread::spawn;
 
-/// How many guards live, and the flag that gives the signals their default meaning back while none does.
+/// How many guards live, and the flag that gives the signals their default meaning back while none does, if they had it.
 static LISTENERS: Mutex<Listeners> = Mutex::new(Listeners { live: 0, nobody: None });
 
 struct Listeners {
@@ -24,7 +25,8 @@ struct Listeners {
 
 /// Keeps the callback of [`on_interrupt`] registered; dropping it unregisters and waits for a running callback.
 ///
-/// Once the last guard is gone, the signals end the process again as if nothing had been installed.
+/// Once the last guard is gone, the signals mean again what they meant before the first one: what a handler of the program
+/// does, nothing if they were ignored, or the end of the process.
 #[derive(Debug)]
 #[must_use = "dropping the guard unregisters the callback at once"]
 pub struct SignalGuard {
@@ -77,7 +79,7 @@ fn arrive() -> io::Result<()> {
     if listeners.nobody.is_none() {
         // SUBTLE: the library never uninstalls its handler; without this, Ctrl-C would do nothing after the last guard.
         let nobody = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM].into_iter().filter(|signal| is_default(*signal)) {
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&nobody))?;
         }
         listeners.nobody = Some(nobody);
@@ -85,6 +87,15 @@ fn arrive() -> io::Result<()> {
     listeners.live += 1;
     listeners.tell();
     Ok(())
+}
+
+/// Whether nobody in the process listens to a signal, nor has it ignored.
+fn is_default(signal: c_int) -> bool {
+    // SAFETY: nothing is changed; the system fills in a structure of plain values.
+    unsafe {
+        let mut known: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut known) == 0 && known.sa_sigaction == libc::SIG_DFL
+    }
 }
 
 fn leave() {
@@ -158,5 +169,25 @@ mod tests {
             .status()
             .unwrap();
         assert_eq!(status.signal(), Some(SIGTERM));
+    }
+
+    #[test]
+    fn a_handler_of_the_program_keeps_the_signals_after_the_last_guard() {
+        if std::env::var_os(CHILD).is_some() {
+            let heard = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(SIGTERM, Arc::clone(&heard)).unwrap();
+            for _ in 0..2 {
+                drop(on_interrupt(|_| ()).unwrap());
+                raise(SIGTERM).unwrap();
+                assert!(heard.swap(false, Ordering::SeqCst));
+            }
+            return;
+        }
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "signal::tests::a_handler_of_the_program_keeps_the_signals_after_the_last_guard"])
+            .env(CHILD, "1")
+            .status()
+            .unwrap();
+        assert!(status.success(), "{status}");
     }
 }
