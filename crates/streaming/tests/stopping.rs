@@ -300,6 +300,27 @@ fn a_stop_from_a_listener_of_the_engine_does_not_deadlock() {
     }
 }
 #[test]
+fn a_stop_from_what_an_action_calls_at_its_end_does_not_deadlock() {
+    for how in [Stop::now(), Stop::gracefully()] {
+        let (clock, ssc) = manual(&[]);
+        let ((queue, stream), inside, (returned, seen)) = (queue(&ssc), ssc.clone(), channel());
+        stream.foreach_rdd(move |rdd, _| {
+            let (inside, returned) = (inside.clone(), returned.clone());
+            rdd.count_async().on_complete(move |_| {
+                inside.stop(how);
+                let _ = returned.send(());
+            });
+            Ok(())
+        });
+        queue.push(ssc.spark_context().range(0..3, 1));
+        ssc.start().unwrap();
+        clock.set(at(1));
+        next(&seen);
+        ssc.await_termination().unwrap();
+        assert!(ssc.spark_context().is_stopped());
+    }
+}
+#[test]
 fn a_stop_from_a_receiver_does_not_wait_for_itself() {
     for how in [Stop::now(), Stop::gracefully()] {
         let (_clock, ssc) = manual(&[]);
