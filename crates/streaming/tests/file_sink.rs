@@ -5,6 +5,10 @@ use common::{files::*, *};
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 use winterbourne_base::{Clock, ManualClock, Time};
 use winterbourne_engine::{Codec, SparkContext};
@@ -190,13 +194,24 @@ fn more_directories_than_files_may_be_open() {
     let dir = TempDir::new();
     let mut tester = tester(&[]);
     let (feed, stream) = tester.input::<u64>();
-    stream.write_to("out", lines(&dir.at("out")).below(|n| format!("d{}", n % 200)));
+    // How many files of the sink are open, of those of the process.
+    let (most, out) = (Arc::new(AtomicUsize::new(0)), fs::canonicalize(dir.at("")).expect("it is there"));
+    let seen_open = most.clone();
+    let counted = move |n: &u64| {
+        let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        let own = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|at| at.starts_with(&out))).count();
+        seen_open.fetch_max(own, Relaxed);
+        format!("d{}", n % 200)
+    };
+    stream.write_to("out", lines(&dir.at("out")).below(counted));
     feed.partitions(1).push(0..1000);
     tester.step().expect("a good batch");
     let all = seen(Path::new(&dir.at("out")));
     assert_eq!(all.len(), 200);
     assert!(all.iter().all(|(_, text)| text.lines().count() == 5));
     assert_eq!(numbers(&dir.at("out")), (0..1000).collect::<Vec<_>>());
+    let most = most.load(Relaxed);
+    assert!(if cfg!(target_os = "linux") { (2..100).contains(&most) } else { most == 0 }, "{most}");
 }
 #[test]
 fn packed_files_are_gone_on_with_too() {
