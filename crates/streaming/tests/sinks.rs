@@ -373,3 +373,26 @@ fn sinks_are_closed_when_the_end_of_the_log_is_durable() {
         assert_eq!(diary.take(), if durable { vec!["close"] } else { vec![] });
     }
 }
+
+/// The same, when the sink says only later that it has the batch.
+#[test]
+fn the_answer_of_a_sink_about_a_batch_set_aside_is_durable_before_it_has_a_later_one() {
+    let (dir, tape, target) = (TempDir::new(), Tape::default(), Target::default());
+    (1..=5).for_each(|n| tape.push([n]));
+    let mut first = process(&dir.at("a"), &tape, &target, TEST_START, SKIP);
+    first.step().expect("a good batch");
+    first.faults.add("the other output");
+    first.step().expect_err("it is set aside");
+    first.step().expect("a good batch");
+    ["answer", "recover", "recover"].iter().for_each(|f| first.faults.add(f));
+    first.run.rerun(at(2)).expect_err("nobody knows");
+    let error = first.step().expect_err("nobody knows yet").to_string();
+    assert!(error.contains("write_to at") && error.contains("recover fails"), "{error}");
+    assert_eq!(first.step().expect("it answers"), 4);
+    let before = target.rows();
+    // The completion of the last batch is not durable, the answer is.
+    let mut second = process(&dir.copy(&dir.at("a"), "killed"), &tape, &target, at(4), SKIP);
+    assert_eq!(second.step().expect("a good batch"), 4);
+    assert!(second.run.rerun(at(2)).expect("a good batch"), "the other output has not run");
+    assert_eq!(target.rows(), before);
+}

@@ -119,7 +119,7 @@ impl Runner {
         let before = self.succeeded(time);
         if let Err(error) = self.run_tick(Tick { time, latest: false, limit: Limit::NONE }, 0, false) {
             if self.succeeded(time) != before {
-                self.log_aside(&error);
+                self.log_aside(time, error.to_string());
             }
             return Err(error);
         }
@@ -187,6 +187,7 @@ impl Runner {
     /// 4 advance what no job touched · 5 let the sinks commit · 6 log the completion. Settling follows, whatever came of it.
     fn attempt(&mut self, progress: &mut Progress, clock: &dyn Clock) -> Result<(), Failure> {
         let t = progress.tick.time;
+        self.ask_sinks(t)?;
         if !progress.planned {
             self.plan(progress)?;
             self.control.bus.post(|| StreamingEvent::BatchSubmitted(progress.info(clock.nanos())));
@@ -427,7 +428,32 @@ impl Runner {
         self.unplanned != Some(error.time) && !self.is_in_doubt()
     }
     fn is_in_doubt(&self) -> bool {
-        self.outputs.iter().filter_map(|output| output.sink.as_ref()).any(|sink| sink.is_in_doubt())
+        self.outputs.iter().filter_map(|output| output.sink.as_ref()).any(|sink| sink.doubt().is_some())
+    }
+    /// A batch that lies aside was run again, and a sink did not say whether it has it. It is asked before the batch of t is
+    /// planned, so that its answer is durable with that plan: once it has the batch of t it does not know any more.
+    fn ask_sinks(&mut self, t: Time) -> Result<(), Failure> {
+        for (i, output) in self.outputs.iter().enumerate() {
+            let Some(sink) = &output.sink else { continue };
+            if sink.doubt().is_some_and(|other| other != t) {
+                guard_driver(|| sink.resolve()).map_err(|e| (self.name(i), e))?;
+            }
+        }
+        for other in self.aside.clone().into_iter().filter(|other| *other != t) {
+            let known = self.unfinished.entry(other).or_insert_with(|| vec![None; self.outputs.len()]);
+            let mut is_news = false;
+            for (id, (output, info)) in self.outputs.iter().zip(known).enumerate() {
+                let is_known = info.as_ref().is_some_and(|info| info.failure.is_none());
+                if !is_known && output.sink.as_ref().is_some_and(|sink| sink.is_committed(other)) {
+                    *info = Some(OutputInfo { id, name: String::new(), duration_us: 0, failure: None });
+                    is_news = true;
+                }
+            }
+            if is_news {
+                self.log_aside(other, "a sink has it, and another output failed".into());
+            }
+        }
+        Ok(())
     }
     /// Keeps a failed batch's records and lets the stream go on.
     pub(crate) fn set_aside(&mut self, error: &BatchError) {
@@ -443,15 +469,14 @@ impl Runner {
             self.drop_aside(oldest);
             self.control.shared().status.set_aside_dropped += 1;
         }
-        self.log_aside(error);
+        self.log_aside(t, error.to_string());
         self.nodes.iter().for_each(|n| n.forget(t));
         self.publish_aside();
     }
     /// Logs that a batch lies aside, and which of its outputs are not to be repeated.
-    fn log_aside(&mut self, error: &BatchError) {
-        let t = error.time;
+    fn log_aside(&mut self, t: Time, why: String) {
         if self.is_logged() {
-            let mut done = self.done(t, Some(error.to_string()), 0, 0);
+            let mut done = self.done(t, Some(why), 0, 0);
             done.outputs = self.succeeded(t);
             if let Err((_, e)) = self.complete(done) {
                 tracing::error!("batch {t} was set aside, but the log did not take it: {e}");

@@ -17,8 +17,10 @@ pub(crate) trait SinkNode: Send + Sync {
     fn commit(&self, t: Time) -> Result<(), BoxError>;
     /// Whether t is known to be committed.
     fn is_committed(&self, t: Time) -> bool;
-    /// Whether a commit returned an error, and nobody knows yet what came of it.
-    fn is_in_doubt(&self) -> bool;
+    /// The batch whose commit returned an error, while nobody knows what came of it.
+    fn doubt(&self) -> Option<Time>;
+    /// Asks about that.
+    fn resolve(&self) -> Result<(), BoxError>;
     /// An attempt at t failed: what was staged goes, unless it is committed.
     fn undo(&self, t: Time);
     /// The batch of t is logged as completed: nobody will ask for it again.
@@ -107,8 +109,11 @@ impl<T: Data, S: Sink<T>> SinkNode for Node<T, S> {
     fn is_committed(&self, t: Time) -> bool {
         self.desk().committed.contains(&t)
     }
-    fn is_in_doubt(&self) -> bool {
-        self.desk().doubt.is_some()
+    fn doubt(&self) -> Option<Time> {
+        self.desk().doubt
+    }
+    fn resolve(&self) -> Result<(), BoxError> {
+        self.desk().resolve()
     }
     fn undo(&self, t: Time) {
         let desk = &mut *self.desk();
