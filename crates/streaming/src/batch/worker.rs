@@ -3,7 +3,8 @@
 //! Shutdown, in order: 1 inputs are told to take in nothing more; 2 what they took in already is run, in batches at their
 //! ticks, and when nothing waits they are waited for, so that one that does not stop costs the others no record; 3 what was
 //! done is made durable, and sinks show what they kept back; 4 the SparkContext is stopped if it is to be; 5 the state is
-//! STOPPED and waiters are told; 6 the last events are delivered. A stop that is not graceful leaves 2 out: the running batch is cancelled and undone.
+//! STOPPED and waiters are told; 6 the last events are delivered. A stop that is not graceful leaves 2 out: the running
+//! batch is cancelled and undone.
 use super::{
     control::{Command, Control, FailurePolicy, Health, Stop, StreamingState},
     runner::Runner,
