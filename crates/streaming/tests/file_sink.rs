@@ -49,6 +49,23 @@ fn no_sink_replaces_what_another_has_written() {
     ssc.stop(Stop::now());
 }
 #[test]
+fn one_process_at_a_time_has_a_sink() {
+    let dir = TempDir::new();
+    let (out, place) = (dir.at("out"), SinkPlace::new("test", "mine", seconds(1)));
+    let (mut first, mut second) = (lines(&out), lines(&out));
+    first.open(&place).expect("it opens");
+    first.open(&place).expect("a start that failed is tried again");
+    let error = second.open(&place).expect_err("somebody has it").to_string();
+    assert!(error.contains("_sink-mine/lock") && error.contains("uses this directory"), "{error}");
+    second.open(&SinkPlace::new("test", "other", seconds(1))).expect("sinks of other names are others");
+    drop(second);
+    first.close().expect("it closes");
+    let mut third = lines(&out);
+    third.open(&place).expect("it is free again");
+    drop(third);
+    lines(&out).open(&place).expect("and once more");
+}
+#[test]
 fn the_file_sink_keeps_the_contract() {
     let dir = TempDir::new();
     let out = dir.at("out");
@@ -317,6 +334,6 @@ fn batches_come_once_although_the_process_is_killed_between_them() {
         }
         assert_eq!(numbers(&out), (1..=n).collect::<Vec<_>>());
         place = dir.copy(&place, &format!("copy-{n}"));
-        std::mem::forget(run);
+        drop(run);
     }
 }

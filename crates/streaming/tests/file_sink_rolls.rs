@@ -7,12 +7,10 @@ use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
-use winterbourne_base::{Clock, ManualClock, Time};
+use winterbourne_base::Time;
 use winterbourne_engine::{BoxError, Codec, Data, SparkContext};
-use winterbourne_streaming::{
-    DStream, FileSink, Recovered, Sink, SinkPlace, SinkWriter, Stepper, StreamingContext, milliseconds, seconds,
-};
-use winterbourne_testkit::check_sink;
+use winterbourne_streaming::{DStream, FileSink, Recovered, Sink, SinkPlace, SinkWriter, milliseconds, seconds};
+use winterbourne_testkit::{ProgramTester, TestInput, check_sink};
 
 fn lines(directory: &str) -> FileSink<u64> {
     FileSink::new(directory, |n: &u64| Ok(n.to_string()))
@@ -277,6 +275,7 @@ fn another_period_or_none_loses_nothing() {
     hand.commit(&mut shorter, at(11), 7..9).expect("committed");
     assert_eq!(shown(&hand.out), ["1-0.txt: 1 2", "2-0.txt: 3 4", "4-0.txt: 5 6"]);
     // Files with another ending are not gone on with.
+    drop(shorter);
     let mut other = hand.open(lines(&hand.out).ending("log").roll_every(seconds(2)));
     hand.commit(&mut other, at(11) + milliseconds(500), 9..11).expect("committed");
     drop(other);
@@ -334,20 +333,20 @@ fn rows_do_not_come_under_the_header_of_others() {
     for codec in [None, Some(Codec::Gzip)] {
         let dir = TempDir::new();
         let out = dir.at("out");
-        let mut first = tester(&[]);
-        let (feed, stream) = first.input::<(u64, u64)>();
-        stream.write_to("out", sink(&out, codec));
-        feed.push([(1, 2)]);
-        first.steps(1).expect("a good batch");
-        std::mem::forget(first);
-        let mut second = tester(&[]);
-        let (feed, stream) = second.input::<(u64, u64, u64)>();
-        stream.write_to("out", sink(&out, codec));
-        feed.push([]);
-        feed.push([(3, 4, 5)]);
-        feed.push([(6, 7, 8)]);
-        second.steps(3).expect("good batches");
-        drop(second);
+        let feed = TestInput::<u64>::new();
+        let (numbers, to) = (feed.clone(), out.clone());
+        let mut tester = ProgramTester::new(seconds(1), move |ssc| {
+            numbers.stream(ssc, "numbers").map(|n| (n, n + 1)).write_to("out", sink(&to, codec));
+        });
+        [1, 3, 6].into_iter().for_each(|n| feed.push([n]));
+        tester.step().expect("a good batch");
+        tester.kill();
+        let (numbers, to) = (feed.clone(), out.clone());
+        tester.set_program(move |ssc| {
+            numbers.stream(ssc, "numbers").map(|n| (n, n + 1, n + 2)).write_to("out", sink(&to, codec));
+        });
+        while tester.step().expect("a good batch") < at(3) {}
+        tester.stop();
         let ending = codec.map_or(String::new(), |c| format!(".{}", c.ending()));
         let expect = [format!("1-0.csv{ending}: _1,_2 1,2"), format!("2-0.csv{ending}: _1,_2,_3 3,4,5 6,7,8")];
         assert_eq!(shown(&out), expect);
@@ -443,32 +442,56 @@ fn names_may_be_anything() {
 
 #[test]
 fn a_file_goes_on_after_kills() {
-    let (dir, tape) = (TempDir::new(), Tape::default());
-    (1..=7).for_each(|n| tape.push([n]));
-    let out = dir.at("out");
-    let process = |place: &str, now: Time| -> (_, Stepper) {
-        let clock = ManualClock::new(now);
-        let ssc = StreamingContext::get_or_create(place, || {
-            let ssc = StreamingContext::with_clock(&SparkContext::new(conf(&[]))?, seconds(1), clock.clone())?;
-            let stream: DStream<u64> = ssc.input_stream("tape", tape.input());
-            stream.write_to("out", lines(&out).roll_every(seconds(5)));
-            Ok(ssc)
-        });
-        (clock, ssc.expect("a good program").start_stepped().expect("a start"))
-    };
-    let mut place = dir.at("a");
-    for n in 1..=7 {
-        let (clock, mut run) = process(&place, at(n - 1));
+    let (dir, feed) = (TempDir::new(), TestInput::<u64>::new());
+    let (out, numbers) = (dir.at("out"), feed.clone());
+    let to = out.clone();
+    let mut tester = ProgramTester::new(seconds(1), move |ssc| {
+        numbers.stream(ssc, "numbers").write_to("out", lines(&to).roll_every(seconds(5)));
+    });
+    (1..=7).for_each(|n| feed.push([n]));
+    tester.step().expect("a good batch");
+    for n in 2..=7 {
+        tester.kill();
         // The last batch is run again, because its completion was not durable yet, and then a new one.
-        while committed(&out).len() < n as usize {
-            clock.set(run.next_time().max(clock.now()));
-            run.step().expect("a good batch");
-        }
-        assert_eq!(committed(&out), (1..=n).collect::<Vec<_>>());
-        place = dir.copy(&place, &format!("copy-{n}"));
-        if n < 7 {
-            std::mem::forget(run);
-        }
+        assert_eq!(tester.step().expect("a good batch"), at(n - 1));
+        assert_eq!(committed(&out), (1..n).collect::<Vec<_>>());
+        assert_eq!(tester.step().expect("a good batch"), at(n));
     }
+    assert_eq!(shown(&out), ["1-0.txt: 1 2 3 4"]);
+    tester.stop();
     assert_eq!(shown(&out), ["1-0.txt: 1 2 3 4", "5-0.txt: 5 6 7"]);
+}
+
+/// A stream that has no RDD in a batch, as that of a quiet file.
+#[test]
+fn a_period_also_ends_while_nothing_comes() {
+    let (dir, tape) = (TempDir::new(), Tape::default());
+    let (out, (clock, ssc)) = (dir.at("out"), manual(&[]));
+    let stream: DStream<u64> = ssc.input_stream("tape", tape.input());
+    stream.write_to("out", lines(&out).roll_every(seconds(3)));
+    [1, 2].into_iter().for_each(|n| tape.push([n]));
+    let mut run = ssc.start_stepped().expect("a start");
+    for _ in 1..=2 {
+        clock.set(run.next_time());
+        run.step().expect("a good batch");
+    }
+    assert_eq!(shown(&out), [""; 0]);
+    clock.set(run.next_time());
+    run.step().expect("a good batch");
+    assert_eq!(shown(&out), ["1-0.txt: 1 2"]);
+}
+
+#[test]
+fn what_others_put_among_open_files_is_left_alone() {
+    let dir = TempDir::new();
+    let hand = Hand { sc: spark(&[]), out: dir.at("out") };
+    let open = Path::new(&hand.out).join("_sink-sink/open");
+    fs::create_dir_all(open.join("notes")).expect("made");
+    fs::write(open.join(".DS_Store"), "desktop").expect("written");
+    let mut sink = hand.open(lines(&hand.out).roll_every(seconds(2)).roll_after(4));
+    hand.commit(&mut sink, at(1), 1..4).expect("committed");
+    hand.commit(&mut sink, at(2), 4..5).expect("committed");
+    sink.close().expect("closed");
+    assert_eq!(shown(&hand.out), ["1-0.txt: 1 2 3", "2-0.txt: 4"]);
+    assert!(open.join("notes").is_dir() && open.join(".DS_Store").is_file());
 }

@@ -18,8 +18,24 @@ pub struct StorageLock {
 }
 
 impl StorageLock {
-    /// Locks the file at `path`, creating it if need be, and writes into it who did.
-    pub(super) fn take(path: PathBuf) -> io::Result<Self> {
+    /// Locks the file at `path`, creating it if need be, and writes into it who did. Its directory is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WouldBlock`](io::ErrorKind::WouldBlock) if somebody has it; the message names the process. Otherwise
+    /// what the system says.
+    ///
+    /// ```
+    /// use winterbourne_base::storage::StorageLock;
+    /// let path = std::env::temp_dir().join(format!("winterbourne-lock-{}", std::process::id()));
+    /// let lock = StorageLock::take(path.clone())?;
+    /// assert!(StorageLock::take(path.clone()).unwrap_err().to_string().contains("uses this directory"));
+    /// drop(lock);
+    /// let _again = StorageLock::take(path.clone())?;
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn take(path: PathBuf) -> io::Result<Self> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         match os::try_lock(&file) {

@@ -8,12 +8,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// What makes a kind of file.
 #[derive(Clone, Copy)]
-pub(super) struct Kind {
-    pub(super) magic: [u8; 8],
-    pub(super) version: u32,
+pub(crate) struct Kind {
+    pub(crate) magic: [u8; 8],
+    pub(crate) version: u32,
 }
 
-pub(super) fn seal(kind: Kind, body: &impl Serialize) -> Result<Vec<u8>, postcard::Error> {
+pub(crate) fn seal(kind: Kind, body: &impl Serialize) -> Result<Vec<u8>, postcard::Error> {
     let body = postcard::to_allocvec(body)?;
     let mut out = Vec::with_capacity(16 + body.len());
     out.extend(kind.magic);
@@ -24,7 +24,7 @@ pub(super) fn seal(kind: Kind, body: &impl Serialize) -> Result<Vec<u8>, postcar
 }
 
 /// The body, or what is wrong with the bytes.
-pub(super) fn unseal<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, String> {
+pub(crate) fn unseal<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, String> {
     let Some((head, body)) = bytes.split_at_checked(16) else {
         return Err(format!("it has {} bytes, which is too short", bytes.len()));
     };

@@ -18,7 +18,7 @@
 //! `Keeper` is what the batch loop holds of all this. Refuses to know what is in a record.
 mod checkpoints;
 mod compare;
-mod frame;
+pub(crate) mod frame;
 mod keeper;
 mod log;
 mod manifest;

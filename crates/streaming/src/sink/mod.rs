@@ -99,6 +99,14 @@ pub trait Sink<T: Data>: Send + 'static {
     /// # Errors
     /// It did not happen, or it may have: [`recover`](Sink::recover) is asked before the batch is tried again.
     fn commit(&mut self, batch: Time, staged: Vec<<Self::Writer as SinkWriter<T>>::Staged>) -> Result<(), BoxError>;
+    /// The batch has nothing for this sink, not even empty partitions: its stream has no RDD then.
+    ///
+    /// # Errors
+    /// Fails the batch, which is then tried again.
+    fn pass(&mut self, batch: Time) -> Result<(), BoxError> {
+        let _ = batch;
+        Ok(())
+    }
     /// The attempt failed, or the stream is stopped: what was staged in it goes. What cannot be removed now stays hidden.
     fn abort(&mut self, batch: Time);
     /// The stream has stopped, and no batch follows in this process; a kill leaves this out. A sink that shows committed

@@ -97,7 +97,8 @@ impl<T: Data, S: Sink<T>> SinkNode for Node<T, S> {
     fn commit(&self, t: Time) -> Result<(), BoxError> {
         let desk = &mut *self.desk();
         let Some((_, Some(staged))) = desk.begun.take_if(|(of, staged)| *of == t && staged.is_some()) else {
-            return Ok(());
+            // Committed in an earlier attempt, or not meant for it.
+            return if desk.committed.contains(&t) { Ok(()) } else { desk.resolve().and_then(|()| desk.sink.pass(t)) };
         };
         desk.doubt = Some(t);
         desk.sink.commit(t, staged)?;

@@ -8,6 +8,7 @@ use super::{
     StagedFile,
     own::{Own, entries, failed, files_below, is_free, make, move_into, remove_all, sync},
 };
+use crate::durable::frame;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,6 +21,7 @@ use winterbourne_engine::BoxError;
 
 /// The plan's name, beside the files of a batch; no place of a record begins so.
 const PLAN: &str = "_plan";
+const KIND: frame::Kind = frame::Kind { magic: *b"WBSINKPL", version: 1 };
 
 /// When files end.
 #[derive(Clone, Copy)]
@@ -61,7 +63,7 @@ impl Gather {
             target.len += len - skip;
         }
         plan.pieces.sort_by(|a, b| (&a.to, a.at).cmp(&(&b.to, b.at)));
-        let (at, bytes) = (staging.join(PLAN), postcard::to_allocvec(&plan)?);
+        let (at, bytes) = (staging.join(PLAN), frame::seal(KIND, &plan)?);
         let write = || {
             let mut file = File::create(&at)?;
             file.write_all(&bytes)?;
@@ -73,9 +75,11 @@ impl Gather {
     /// Files that have what they may.
     pub(super) fn full(self, own: &Own) -> Result<Vec<PathBuf>, BoxError> {
         let mut full = Vec::new();
-        for file in files_below(&own.open)? {
-            if fs::metadata(&file).map_err(|e| failed("look at", &file, e))?.len() >= self.roll_after {
-                full.push(file);
+        for (_, period) in periods(own)? {
+            for file in files_below(&period)? {
+                if fs::metadata(&file).map_err(|e| failed("look at", &file, e))?.len() >= self.roll_after {
+                    full.push(file);
+                }
             }
         }
         Ok(full)
@@ -163,7 +167,7 @@ impl Plan {
         match fs::read(&at) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(failed("read", &at, e)),
-            Ok(bytes) => Ok(Some(postcard::from_bytes(&bytes).map_err(|e| failed("read", &at, e))?)),
+            Ok(bytes) => Ok(Some(frame::unseal(KIND, &bytes).map_err(|e| failed("read", &at, e))?)),
         }
     }
     /// Adds, durably, what is there of this batch to the files of the period.
@@ -223,15 +227,18 @@ impl Piece {
 
 /// Shows the files of every period that is over at `now`; all of them if there is no such time.
 pub(super) fn close(own: &Own, now: Option<Time>) -> Result<(), BoxError> {
-    for period in entries(&own.open)? {
-        let end: u64 = period.file_name().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0);
-        if now.is_some_and(|now| now.as_millis() < end) {
-            continue;
+    for (end, period) in periods(own)? {
+        if now.is_none_or(|now| now.as_millis() >= end) {
+            show(own, &files_below(&period)?)?;
+            remove_all(&period)?;
         }
-        show(own, &files_below(&period)?)?;
-        remove_all(&period)?;
     }
     Ok(())
+}
+/// When each period ends that has open files, and where these are. What somebody else put there is none.
+fn periods(own: &Own) -> Result<Vec<(u64, PathBuf)>, BoxError> {
+    let end = |path: PathBuf| Some((path.file_name()?.to_str()?.parse().ok()?, path));
+    Ok(entries(&own.open)?.into_iter().filter_map(end).collect())
 }
 /// Brings open files to their places.
 pub(super) fn show(own: &Own, files: &[PathBuf]) -> Result<(), BoxError> {

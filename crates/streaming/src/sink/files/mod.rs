@@ -5,6 +5,7 @@
 //! out/_sink-<name>/staging/<time>/…              being written, or left by an attempt that failed
 //! out/_sink-<name>/committed/<time>/…            committed, and on their way to their places
 //! out/_sink-<name>/last                          the batch that was committed last
+//! out/_sink-<name>/lock                          of the process that has the sink
 //! ```
 //!
 //! The commit is one rename, of `staging/<time>` to `committed/<time>`. What follows, moving each file to its place, is done
@@ -39,7 +40,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use winterbourne_base::{Duration, Time, failpoint};
+use winterbourne_base::{Duration, Time, failpoint, storage::StorageLock};
 use winterbourne_engine::{BoxError, Codec, Data, Records};
 
 /// Writes a stream as files, exactly once: the files of a batch come into the directory when the batch is committed, each by
@@ -48,7 +49,8 @@ use winterbourne_engine::{BoxError, Codec, Data, Records};
 ///
 /// A file is named `<time of the batch>-<partition>-<n>`. Readers pass over names that begin with `_`, as Spark and Hadoop
 /// do. A program may have several such sinks on one directory, if their files have other [endings](FileSink::ending) or
-/// lie in other directories [below](FileSink::below) it: no file is ever replaced, and a batch that would do so fails.
+/// lie in other directories [below](FileSink::below) it: no file is ever replaced, and a batch that would do so fails. Of
+/// one name there is one at a time, in all processes: `start` fails while another has it.
 ///
 /// ```
 /// # use winterbourne_streaming::{FileSink, Period, RddQueue, StreamingContext, seconds};
@@ -78,6 +80,7 @@ pub struct FileSink<T: Data> {
     shape: Shape<T>,
     every: Option<Duration>,
     own: Option<Own>,
+    lock: Option<StorageLock>,
     /// Files of a period that have what they may, and are to be shown.
     full: Vec<PathBuf>,
 }
@@ -160,7 +163,14 @@ impl<T: Data> FileSink<T> {
     fn of(directory: impl AsRef<Path>, format: Format<T>) -> Self {
         let ending = format.ending.into();
         let shape = Shape { format, ending, levels: Vec::new(), roll_after: u64::MAX, codec: None };
-        FileSink { directory: directory.as_ref().to_owned(), shape, every: None, own: None, full: Vec::new() }
+        FileSink {
+            directory: directory.as_ref().to_owned(),
+            shape,
+            every: None,
+            own: None,
+            lock: None,
+            full: Vec::new(),
+        }
     }
     /// What names end in, behind a dot.
     #[must_use]
@@ -278,6 +288,10 @@ impl<T: Data> Sink<T> for FileSink<T> {
     fn open(&mut self, place: &SinkPlace) -> Result<(), BoxError> {
         let own = Own::new(&self.directory, &place.operator);
         make(&own.staging)?;
+        if self.lock.is_none() {
+            let lock = StorageLock::take(own.lock.clone());
+            self.lock = Some(lock.map_err(|e| failed("use the directory of a sink for this one:", &own.lock, e))?);
+        }
         make(&own.committed)?;
         make(&own.open)?;
         let mut unfinished = entries(&own.committed)?;
@@ -350,8 +364,14 @@ impl<T: Data> Sink<T> for FileSink<T> {
     fn close(&mut self) -> Result<(), BoxError> {
         let own = self.own()?;
         // What an open file lacks is not to be added to one that was moved.
-        entries(&own.committed)?.iter().try_for_each(|batch| own.finish(batch))?;
-        gather::close(own, None)
+        let closed = entries(&own.committed)
+            .and_then(|all| all.iter().try_for_each(|batch| own.finish(batch)))
+            .and_then(|()| gather::close(own, None));
+        self.lock = None;
+        closed
+    }
+    fn pass(&mut self, batch: Time) -> Result<(), BoxError> {
+        self.show(batch)
     }
     fn abort(&mut self, batch: Time) {
         let removed = self.own().and_then(|own| remove_all(&own.staged(batch)));

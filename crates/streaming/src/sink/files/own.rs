@@ -18,6 +18,7 @@ pub(super) struct Own {
     pub(super) committed: PathBuf,
     pub(super) open: PathBuf,
     pub(super) last: PathBuf,
+    pub(super) lock: PathBuf,
 }
 impl Own {
     /// Of the sink that is called so. Nothing is made yet.
@@ -29,6 +30,7 @@ impl Own {
             committed: base.join("committed"),
             open: base.join("open"),
             last: base.join("last"),
+            lock: base.join("lock"),
         }
     }
     pub(super) fn staged(&self, batch: Time) -> PathBuf {
