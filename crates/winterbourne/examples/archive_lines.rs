@@ -49,7 +49,8 @@ fn run(host: &str, port: &str, archive: &Path) -> Result<(), BoxError> {
     let ssc = StreamingContext::get_or_create(checkpoint, || {
         let conf = SparkConf::new().set_app_name("archive_lines").set("spark.streaming.stopGracefullyOnShutdown", true);
         let ssc = StreamingContext::from_conf(conf, seconds(1))?;
-        build(&ssc.socket_text_stream(host, port), archive);
+        // By its name it is the same stream after a restart, whatever host and port are then.
+        build(&ssc.socket_text_stream(host, port).uid("lines"), archive);
         Ok(ssc)
     })?;
     ssc.start()?;

@@ -1,5 +1,4 @@
 //! What readers see of the files that a sink wrote.
-#![allow(dead_code, reason = "each test binary uses its part")]
 use std::{
     fs,
     io::{BufReader, Read as _},

@@ -274,6 +274,9 @@ impl<T: Data> FileSink<T> {
     }
     /// Files of a period that are full or, if it is over at `now`, all.
     fn show(&mut self, now: Time) -> Result<(), BoxError> {
+        if self.every.is_none() {
+            return Ok(());
+        }
         let own = self.own.as_ref().ok_or("the sink was not opened")?;
         // Some may be in their places since a time when another one had none.
         self.full.retain(|file| file.exists());
@@ -357,6 +360,8 @@ impl<T: Data> Sink<T> for FileSink<T> {
         if let Some(plan) = plan {
             let full: Vec<PathBuf> = plan.filled(own, self.shape.roll_after).collect();
             self.full.extend(full);
+        }
+        if !self.full.is_empty() {
             self.show(batch)?;
         }
         Ok(())
